@@ -1,0 +1,1 @@
+"""What every service of Alert History needs and no service owns."""

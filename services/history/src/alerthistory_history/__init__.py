@@ -1,0 +1,1 @@
+"""The history service: every alert ever seen, what is true now, and what changed."""

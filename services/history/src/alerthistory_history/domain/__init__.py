@@ -1,0 +1,1 @@
+"""The rules of history: pure functions and values, no I/O."""
