@@ -34,3 +34,19 @@ $(SETUP_STAMP): requirements.lock $(UV) $(foreach m,$(MEMBERS),$(m)/pyproject.to
 locks: $(UV) ## Resolve the hashed requirements.lock of every service and of development anew
 	$(COMPILE) --group pyproject.toml:dev $(foreach m,$(MEMBERS),$(m)/pyproject.toml) -o requirements.lock
 	for member in $(LOCKED); do $(COMPILE) $$member/pyproject.toml -o $$member/requirements.lock; done
+
+fmt: $(SETUP_STAMP) ## Format Python and protos
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix --quiet . || true
+	$(BIN)/buf format -w protos
+
+GENERATED ?= protos/src
+PROTOC := $(BIN)/python -m grpc_tools.protoc -I protos
+
+proto: $(SETUP_STAMP) ## Format and lint the contracts and generate the code from them
+	$(BIN)/buf format -w protos
+	$(BIN)/buf lint protos
+	rm -rf $(GENERATED)/alerthistory
+	@mkdir -p $(GENERATED)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(PROTOC) --python_out=$(GENERATED) --mypy_out=quiet:$(GENERATED) $$(cd protos && find alerthistory -name '*.proto' | sort)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(PROTOC) --grpc_python_out=$(GENERATED) --mypy_grpc_out=quiet,only_async:$(GENERATED) $$(cd protos && find alerthistory -name '*_service.proto' | sort)
