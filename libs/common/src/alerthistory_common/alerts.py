@@ -18,8 +18,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Instant(NamedTuple):
     """A moment in UTC: microseconds since 1970 (negative before), and the 0-999 nanoseconds that follow them.
 
-    An int64 of nanoseconds covers 1677-2262 only, and Alertmanager puts the year 1 on every firing alert. Microseconds are
-    truncated, never rounded: they are the key of an occurrence.
+    An int64 of nanoseconds covers 1677-2262 only, and Alertmanager puts the year 1 on every firing alert.
+    Microseconds are truncated, never rounded: they are the key of an occurrence.
     """
 
     micros: int
@@ -106,7 +106,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryContext:
-    """What an alert's past says about it, as input for a verdict. Unset durations and instants mean "never happened"."""
+    """What an alert's past says about it, as input for a verdict. What is None never happened."""
 
     times_fired: int = 0
     median_duration: timedelta | None = None

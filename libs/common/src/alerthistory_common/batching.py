@@ -1,0 +1,87 @@
+"""Coalescing: while one batch is in flight, what arrives becomes the next one. There are no timers."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Batcher(Generic[T, R]):
+    """Hands items to *handle* in batches and gives each caller its own result.
+
+    *handle* takes 1 to *max_items* items and returns one result each, in order; when it raises, every caller of
+    the batch gets that error. At most *max_in_flight* batches run at a time. A caller that is cancelled leaves its
+    item in the batch. *weigh* says for how many items one counts.
+    """
+
+    def __init__(
+        self,
+        handle: Callable[[Sequence[T]], Awaitable[Sequence[R]]],
+        *,
+        tasks: asyncio.TaskGroup,
+        max_items: int,
+        max_in_flight: int,
+        weigh: Callable[[T], int] = lambda _: 1,
+    ) -> None:
+        self._handle = handle
+        self._tasks = tasks
+        self._max_items = max_items
+        self._max_in_flight = max_in_flight
+        self._weigh = weigh
+        self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
+        self._in_flight = 0
+
+    async def submit(self, item: T) -> R:
+        """Return the result of *item*, once the batch that holds it is done."""
+        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        self._start_more()
+        return await future
+
+    def _start_more(self) -> None:
+        while self._waiting and self._in_flight < self._max_in_flight:
+            self._in_flight += 1
+            self._tasks.create_task(self._run(self._next_batch()))
+
+    def _next_batch(self) -> list[tuple[T, asyncio.Future[R]]]:
+        batch = [self._waiting.popleft()]
+        weight = self._weigh(batch[0][0])
+        while self._waiting and (weight := weight + self._weigh(self._waiting[0][0])) <= self._max_items:
+            batch.append(self._waiting.popleft())
+        return batch
+
+    async def _run(self, batch: list[tuple[T, asyncio.Future[R]]]) -> None:
+        try:
+            results = await self._handle([item for item, _ in batch])
+        except Exception as error:  # noqa: BLE001  # Every caller gets the error; none is answered here.
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(error)
+        except BaseException:
+            for _, future in batch:
+                future.cancel()
+            raise
+        else:
+            for (_, future), result in zip(batch, results, strict=True):
+                if not future.done():
+                    future.set_result(result)
+        finally:
+            self._in_flight -= 1
+            self._start_more()
+
+
+@asynccontextmanager
+async def batcher(
+    handle: Callable[[Sequence[T]], Awaitable[Sequence[R]]],
+    *,
+    max_items: int,
+    max_in_flight: int,
+    weigh: Callable[[T], int] = lambda _: 1,
+) -> AsyncIterator[Batcher[T, R]]:
+    """Yield a Batcher; leaving waits for the batches in flight."""
+    async with asyncio.TaskGroup() as tasks:
+        yield Batcher(handle, tasks=tasks, max_items=max_items, max_in_flight=max_in_flight, weigh=weigh)

@@ -1,0 +1,66 @@
+"""Channels to other services: one long-lived connection each, retried where a retry is safe."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import grpc
+
+from alerthistory_common import rpc_status
+from alerthistory_common.deadlines import budget
+from alerthistory_common.telemetry import Telemetry
+
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+
+_Q = TypeVar("_Q")
+_R = TypeVar("_R")
+
+# Every mutating RPC is idempotent, so a call that may not have arrived can be made again. The deadline is set on each
+# call: grpcio misreads timeouts in a service config by up to a second.
+_SERVICE_CONFIG = {
+    "loadBalancingConfig": [{"round_robin": {}}],
+    "methodConfig": [
+        {
+            "name": [{}],
+            "waitForReady": True,
+            "retryPolicy": {
+                "maxAttempts": 4,
+                "initialBackoff": "0.1s",
+                "maxBackoff": "2s",
+                "backoffMultiplier": 3,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ],
+}
+_OPTIONS: list[tuple[str, str | int]] = [
+    ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_reconnect_backoff_ms", 5000),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 15_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+]
+
+
+@asynccontextmanager
+async def open_channel(target: str, telemetry: Telemetry) -> AsyncIterator[grpc.aio.Channel]:
+    """Yield a channel to *target* (a gRPC name such as ``unix:/path``); it connects on first use."""
+    channel = grpc.aio.insecure_channel(target, options=_OPTIONS, interceptors=telemetry.client_interceptors())
+    try:
+        yield channel
+    finally:
+        await channel.close()
+
+
+async def call(method: grpc.aio.UnaryUnaryMultiCallable[_Q, _R], request: _Q, *, timeout_s: float) -> _R:
+    """Return the response of a unary call that takes *timeout_s* at most, or what remains of the caller's deadline.
+
+    Failures are raised as errors of our tree.
+    """
+    try:
+        return await method(request, timeout=budget(timeout_s))
+    except grpc.aio.AioRpcError as error:
+        raise rpc_status.from_rpc_error(error) from error

@@ -1,0 +1,181 @@
+"""One service's database: PostgreSQL (a schema of its own) or SQLite (a file of its own), by SQLAlchemy Core.
+
+Work is a function of a connection: ``await database.write(insert_rows)``. It runs in one transaction, and again when
+the database asks for that (serialisation failures, deadlocks), so it must do nothing but talk to the connection.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import URL, event, make_url, text
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from alerthistory_common.errors import AlertHistoryError, StoreUnavailableError
+from alerthistory_common.settings import CommonSettings, SettingsError
+
+T = TypeVar("T")
+Work = Callable[[AsyncConnection], Awaitable[T]]
+
+_TRY_AGAIN = frozenset({"40001", "40P01"})
+_ATTEMPTS = 5
+
+
+class StoreRefusedError(AlertHistoryError):
+    """The database cannot hold what it was given, and never will."""
+
+    code = "INVALID_ARGUMENT"
+    reason = "STORE_REFUSED"
+
+
+def database_url(common: CommonSettings, own: str, service: str) -> URL:
+    """Return where *service* keeps its data: its *own* URL, the common one, or a SQLite file in the data folder.
+
+    Raises SettingsError for URLs of other databases, and for a common SQLite file: every service needs its own.
+    """
+    chosen = own or common.database_url
+    if not chosen:
+        return URL.create("sqlite+aiosqlite", database=str(common.data_dir / f"{service}.sqlite3"))
+    name = f"ALERTHISTORY_{service.upper()}_DATABASE_URL" if own else "ALERTHISTORY_DATABASE_URL"
+    try:
+        url = make_url(chosen)
+    except Exception as error:
+        raise SettingsError([f"{name} is not a database URL"]) from error
+    if url.drivername in {"postgres", "postgresql", "postgresql+psycopg"}:
+        return url.set(drivername="postgresql+psycopg")
+    if url.drivername in {"sqlite", "sqlite+aiosqlite"}:
+        if not own:
+            raise SettingsError(
+                [f"{name} names one SQLite file, but every service keeps its own: set ALERTHISTORY_DATA_DIR instead"]
+            )
+        return url.set(drivername="sqlite+aiosqlite")
+    raise SettingsError([f"{name}: {url.drivername!r} is not supported; use postgresql:// or sqlite:///"])
+
+
+class Database:
+    """Runs work in transactions. Raises StoreUnavailableError while the database is away."""
+
+    def __init__(self, reader: AsyncEngine, writer: AsyncEngine) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    @property
+    def dialect(self) -> str:
+        """``postgresql`` or ``sqlite``."""
+        return self._writer.dialect.name
+
+    async def read(self, work: Work[T]) -> T:
+        """Return the result of *work*, run in a transaction that is rolled back."""
+        async with translated_errors(), self._reader.connect() as connection:
+            return await work(connection)
+
+    async def write(self, work: Work[T]) -> T:
+        """Return the result of *work* once it is committed, durably.
+
+        Raises StoreRefusedError when the database will never hold what *work* gave it.
+        """
+        for attempt in range(_ATTEMPTS):
+            try:
+                async with translated_errors(), self._writer.begin() as connection:
+                    return await work(connection)
+            except _TryAgainError as error:
+                if attempt == _ATTEMPTS - 1:
+                    raise StoreUnavailableError("the database is too contended") from error
+                await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311  # Jitter is no secret.
+        raise AssertionError("the loop returns or raises")
+
+    async def is_available(self) -> bool:
+        """Whether the database answers within a second."""
+        try:
+            async with asyncio.timeout(1):
+                await self.read(lambda connection: connection.execute(text("SELECT 1")))
+        except (StoreUnavailableError, TimeoutError):
+            return False
+        return True
+
+
+@asynccontextmanager
+async def open_database(url: URL, *, schema: str, pool_size: int = 5) -> AsyncIterator[Database]:
+    """Yield the database at *url*; PostgreSQL's objects live in *schema*."""
+    engines = (
+        _postgresql_engines(url, schema, pool_size) if url.get_backend_name() == "postgresql" else _sqlite_engines(url)
+    )
+    try:
+        yield Database(*engines)
+    finally:
+        for engine in engines:
+            await engine.dispose()
+
+
+@asynccontextmanager
+async def translated_errors() -> AsyncIterator[None]:
+    """Turn the driver's errors into ours."""
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeoutError, OSError) as error:
+        if _sqlstate(error) in _TRY_AGAIN:
+            raise _TryAgainError from error
+        raise StoreUnavailableError("the database does not answer") from error
+    except (DataError, IntegrityError) as error:
+        raise StoreRefusedError(f"the database cannot hold this: {type(error.orig).__name__}") from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise StoreUnavailableError("the connection to the database broke") from error
+        raise
+
+
+class _TryAgainError(Exception):
+    """The database asks for the transaction to be run again."""
+
+
+def _sqlstate(error: BaseException) -> str:
+    return getattr(getattr(error, "orig", None), "sqlstate", None) or ""
+
+
+def _postgresql_engines(url: URL, schema: str, pool_size: int) -> tuple[AsyncEngine, AsyncEngine]:
+    engine = create_async_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=2,
+        pool_recycle=1800,
+        pool_pre_ping=True,
+        connect_args={
+            "options": f"-c search_path={schema} -c statement_timeout=30s -c idle_in_transaction_session_timeout=30s",
+            "connect_timeout": 3,
+            "keepalives_idle": 30,
+            "tcp_user_timeout": 15_000,
+            "application_name": f"alerthistory-{schema}",
+        },
+    )
+    return engine, engine
+
+
+def _sqlite_engines(url: URL) -> tuple[AsyncEngine, AsyncEngine]:
+    Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
+    reader = create_async_engine(url, pool_size=4, max_overflow=0, pool_timeout=5)
+    # One connection is one writer: they queue here instead of meeting SQLITE_BUSY.
+    writer = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=30)
+    for engine, begin in ((reader, "BEGIN"), (writer, "BEGIN IMMEDIATE")):
+        _prepare_sqlite(engine, begin)
+    return reader, writer
+
+
+def _prepare_sqlite(engine: AsyncEngine, begin: str) -> None:
+    @event.listens_for(engine.sync_engine, "connect")
+    def configure(connection: Any, _: object) -> None:
+        # The driver must not begin transactions on its own: it would begin them too late and too weakly.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "foreign_keys=ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def start(connection: Any) -> None:
+        connection.exec_driver_sql(begin)

@@ -1,0 +1,76 @@
+"""Migrations: applied by an explicit command, checked at start.
+
+A service's migrations are an Alembic script folder in its package; its ``env.py`` calls ``run_environment``.
+"""
+
+from pathlib import Path
+
+import structlog
+from alembic import command, context
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, Connection, create_engine, text
+from sqlalchemy.exc import DBAPIError
+
+from alerthistory_common.database import Database
+from alerthistory_common.errors import StoreUnavailableError
+from alerthistory_common.settings import SettingsError
+
+_LOG = structlog.get_logger(__name__)
+_LOCK = 0x616C657274  # "alert": two migrations of one database wait for each other.
+
+
+def upgrade(url: URL, *, schema: str, scripts: Path) -> None:
+    """Bring the database at *url* to the newest version. Safe to run again, and beside another one that runs.
+
+    Raises StoreUnavailableError when it does not answer.
+    """
+    is_sqlite = url.get_backend_name() == "sqlite"
+    if is_sqlite:
+        Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(url.set(drivername="sqlite"), connect_args={"timeout": 30})
+    else:
+        engine = create_engine(url, connect_args={"options": f"-c search_path={schema}", "connect_timeout": 5})
+    try:
+        with engine.begin() as connection:
+            if not is_sqlite:
+                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+                connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{schema}"'))
+            config = _config(scripts)
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    except DBAPIError as error:
+        raise StoreUnavailableError(f"the {schema} database cannot be migrated: {error.orig}") from error
+    finally:
+        engine.dispose()
+    _LOG.info("database is up to date", schema=schema, dialect=url.get_backend_name())
+
+
+async def require_current(database: Database, *, scripts: Path, program: str) -> None:
+    """Raise SettingsError, saying what to do, unless the database has the version that this code needs."""
+    head = ScriptDirectory.from_config(_config(scripts)).get_current_head()
+    found = await database.read(lambda connection: connection.run_sync(_current))
+    if found != head:
+        raise SettingsError(
+            [f"the database has version {found or 'none'}, this program needs {head}: run `{program} migrate`"]
+        )
+
+
+def run_environment() -> None:
+    """Run the migrations on the connection that ``upgrade`` opened."""
+    connection: Connection = context.config.attributes["connection"]
+    context.configure(connection=connection, version_table="schema_version", transactional_ddl=True)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def _current(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection, opts={"version_table": "schema_version"}).get_current_revision()
+
+
+def _config(scripts: Path) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(scripts))
+    config.set_main_option("path_separator", "os")
+    return config

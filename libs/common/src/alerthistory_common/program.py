@@ -1,0 +1,84 @@
+"""The command line that every service has: ``serve`` (the default) and ``migrate``."""
+
+import argparse
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from importlib.metadata import version
+
+import uvloop
+
+from alerthistory_common import logs
+from alerthistory_common.errors import AlertHistoryError
+from alerthistory_common.settings import CommonSettings, Settings, SettingsError, load
+
+
+def run(
+    *,
+    name: str,
+    description: str,
+    settings: Sequence[type[Settings]],
+    serve: Callable[[tuple[Settings, ...]], Awaitable[None]],
+    migrate: Callable[[tuple[Settings, ...]], None] | None = None,
+) -> None:
+    """Run the program *name*; exits 0 after a drain, 2 when settings are wrong, 1 when it cannot go on.
+
+    *settings* are the classes to load; the first is CommonSettings. *serve* and *migrate* get their instances.
+    """
+    arguments = _parser(name, description, settings, has_migrations=migrate is not None).parse_args()
+    try:
+        loaded = load(*settings)
+        common = loaded[0]
+        if not isinstance(common, CommonSettings):
+            raise TypeError("the first settings are the common ones")
+        logs.configure(level=common.log_level, style=common.log_format)
+        if arguments.command == "migrate" and migrate is not None:
+            migrate(loaded)
+        else:
+            uvloop.run(_awaited(serve, loaded))
+    except* SettingsError as group:
+        _fail(name, group, 2)
+    except* AlertHistoryError as group:
+        _fail(name, group, 1)
+
+
+async def _awaited(serve: Callable[[tuple[Settings, ...]], Awaitable[None]], loaded: tuple[Settings, ...]) -> None:
+    await serve(loaded)
+
+
+def _fail(name: str, group: BaseExceptionGroup[Exception], status: int) -> None:
+    for error in _leaves(group):
+        sys.stderr.write(f"{name}: {error}\n")
+    sys.exit(status)
+
+
+def _leaves(group: BaseExceptionGroup[Exception]) -> list[BaseException]:
+    return [
+        leaf
+        for error in group.exceptions
+        for leaf in (_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
+    ]
+
+
+def _parser(
+    name: str, description: str, settings: Sequence[type[Settings]], *, has_migrations: bool
+) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=name,
+        description=description,
+        epilog=_settings_text(settings),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version('alerthistory-common')}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    commands.add_parser("serve", help="run until SIGTERM (the default)")
+    if has_migrations:
+        commands.add_parser("migrate", help="bring the database to the version this program needs")
+    return parser
+
+
+def _settings_text(settings: Sequence[type[Settings]]) -> str:
+    lines = ["settings, from the environment (or from the YAML file that ALERTHISTORY_CONFIG_FILE names):"]
+    for cls in settings:
+        for field, detail in cls.model_fields.items():
+            lines.append(f"  {cls.variable(field)}\n      {detail.description or ''} Default: {detail.default!s}")
+    return "\n".join(lines)
