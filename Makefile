@@ -41,12 +41,53 @@ fmt: $(SETUP_STAMP) ## Format Python and protos
 	$(BIN)/buf format -w protos
 
 GENERATED ?= protos/src
-PROTOC := $(BIN)/python -m grpc_tools.protoc -I protos
+PROTOC := $(BIN)/python -m grpc_tools.protoc -I .
 
 proto: $(SETUP_STAMP) ## Format and lint the contracts and generate the code from them
 	$(BIN)/buf format -w protos
 	$(BIN)/buf lint protos
-	rm -rf $(GENERATED)/alerthistory
-	@mkdir -p $(GENERATED)
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(PROTOC) --python_out=$(GENERATED) --mypy_out=quiet:$(GENERATED) $$(cd protos && find alerthistory -name '*.proto' | sort)
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(PROTOC) --grpc_python_out=$(GENERATED) --mypy_grpc_out=quiet,only_async:$(GENERATED) $$(cd protos && find alerthistory -name '*_service.proto' | sort)
+	@$(MAKE) --no-print-directory generate
+
+.PHONY: generate
+generate:
+	@rm -rf $(GENERATED)/alerthistory && mkdir -p $(GENERATED)
+	@export PATH="$(CURDIR)/$(BIN):$$PATH"; cd protos; \
+	../$(PROTOC) --python_out=../$(GENERATED) --mypy_out=quiet:../$(GENERATED) $$(find alerthistory -name '*.proto' | sort); \
+	../$(PROTOC) --grpc_python_out=../$(GENERATED) --mypy_grpc_out=quiet,only_async:../$(GENERATED) $$(find alerthistory -name '*_service.proto' | sort)
+
+run: $(SETUP_STAMP) ## Run the whole suite in one process (SQLite, no Redis, no Docker)
+	@$(BIN)/alerthistory migrate
+	@exec $(BIN)/alerthistory serve
+
+up: $(SETUP_STAMP) ## Run the five services as five processes on loopback ports
+	@exec $(BIN)/alerthistory-up
+
+demo: $(SETUP_STAMP) ## Send a few minutes of realistic alerts to a running suite
+	@$(BIN)/ahctl demo
+
+test: $(SETUP_STAMP) ## Run all tests (real PostgreSQL from a wheel; Alertmanager where installed)
+	$(BIN)/python -m pytest -q $(ARGS)
+
+check: $(SETUP_STAMP) lint types imports proto-check test ## Everything that CI demands
+
+lint: $(SETUP_STAMP) ## Check format and style
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(SETUP_STAMP) ## Check types, strictly
+	$(BIN)/mypy protos/src libs/common/src libs/client/src services/*/src gateway/src deploy/allinone/src tests
+
+imports: $(SETUP_STAMP) ## Check that imports go downward only
+	$(BIN)/lint-imports
+
+proto-check: $(SETUP_STAMP) ## Lint the contracts, look for breaks since the last release, and compare generated code
+	$(BIN)/buf lint protos
+	$(BIN)/buf format --diff --exit-code protos
+	@tag=$$(git describe --tags --abbrev=0 --match 'v*' 2>/dev/null || true); \
+	if [ -n "$$tag" ]; then $(BIN)/buf breaking protos --against ".git#tag=$$tag,subdir=protos"; \
+	else echo "no release yet: contracts may still change"; fi
+	@rm -rf build/protos && $(MAKE) --no-print-directory generate GENERATED=build/protos >/dev/null
+	@diff -r -x __pycache__ -x py.typed build/protos/alerthistory protos/src/alerthistory || { echo "generated code is out of date: run make proto"; exit 1; }
+
+clean: ## Remove what was built (not the data)
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis
