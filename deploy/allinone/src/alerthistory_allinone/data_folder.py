@@ -16,7 +16,7 @@ def socket_address(folder: Path) -> str:
     """Return the gRPC address of the Unix socket in *folder*; raise SettingsError when its path is too long."""
     path = folder / "alerthistory.sock"
     if len(os.fsencode(path)) > _MAX_SOCKET_PATH:
-        raise SettingsError([f"ALERTHISTORY_DATA_DIR={folder}: too long for a Unix socket; choose a shorter or relative path"])
+        raise SettingsError([f"ALERTHISTORY_DATA_DIR={folder}: too long for a Unix socket; choose a shorter one"])
     return f"unix:{path}"
 
 

@@ -2,10 +2,10 @@
 
 from datetime import timedelta
 
-from alerthistory.alert.v1 import alert_pb2
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from alerthistory.alert.v1 import alert_pb2
 from alerthistory_common.alerts import (
     AlertEvent,
     EventKind,

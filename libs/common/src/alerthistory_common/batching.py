@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Generic, TypeVar
 
+from alerthistory_common.errors import DrainingError
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -34,9 +36,16 @@ class Batcher(Generic[T, R]):
         self._weigh = weigh
         self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
         self._in_flight = 0
+        self._is_closed = False
+
+    def close(self) -> None:
+        """Take no more items; those that wait are still handled."""
+        self._is_closed = True
 
     async def submit(self, item: T) -> R:
-        """Return the result of *item*, once the batch that holds it is done."""
+        """Return the result of *item*, once the batch that holds it is done; raise DrainingError when closed."""
+        if self._is_closed:
+            raise DrainingError("this server is draining")
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         self._start_more()
@@ -82,6 +91,10 @@ async def batcher(
     max_in_flight: int,
     weigh: Callable[[T], int] = lambda _: 1,
 ) -> AsyncIterator[Batcher[T, R]]:
-    """Yield a Batcher; leaving waits for the batches in flight."""
+    """Yield a Batcher; leaving closes it and waits for what was submitted."""
     async with asyncio.TaskGroup() as tasks:
-        yield Batcher(handle, tasks=tasks, max_items=max_items, max_in_flight=max_in_flight, weigh=weigh)
+        batches = Batcher(handle, tasks=tasks, max_items=max_items, max_in_flight=max_in_flight, weigh=weigh)
+        try:
+            yield batches
+        finally:
+            batches.close()

@@ -55,7 +55,7 @@ async def open_channel(target: str, telemetry: Telemetry) -> AsyncIterator[grpc.
         await channel.close()
 
 
-async def call(method: grpc.aio.UnaryUnaryMultiCallable[_Q, _R], request: _Q, *, timeout_s: float) -> _R:
+async def call(method: "grpc.aio.UnaryUnaryMultiCallable[_Q, _R]", request: _Q, *, timeout_s: float) -> _R:
     """Return the response of a unary call that takes *timeout_s* at most, or what remains of the caller's deadline.
 
     Failures are raised as errors of our tree.

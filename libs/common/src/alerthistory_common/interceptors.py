@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, NoReturn, Protocol, cast
+from typing import Any, NoReturn, Protocol, TypeAlias, cast
 from uuid import uuid4
 
 import grpc
@@ -17,11 +17,13 @@ from alerthistory_common.metrics import CallMetrics
 
 _LOG = structlog.get_logger(__name__)
 
-# gRPC's handlers are untyped by nature: request and response are whatever the method's codec makes of bytes.
-Unary = Callable[[Any, grpc.aio.ServicerContext[Any, Any]], Awaitable[Any]]
-Stream = Callable[[Any, grpc.aio.ServicerContext[Any, Any]], AsyncIterator[Any]]
-Handler = grpc.RpcMethodHandler[Any, Any]
-Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]]
+# gRPC's handlers are untyped by nature: request and response are whatever the method's codec makes of bytes. Its
+# classes are generic for the type checker only, hence the quotes.
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Unary: TypeAlias = "Callable[[Any, Context], Awaitable[Any]]"
+Stream: TypeAlias = "Callable[[Any, Context], AsyncIterator[Any]]"
+Continuation: TypeAlias = "Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]]"
 UNWATCHED = ("/grpc.health.v1.Health/", "/grpc.reflection.")
 
 
@@ -30,7 +32,7 @@ class _Wrapping(grpc.aio.ServerInterceptor):
 
     async def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
-    ) -> Handler | None:
+    ) -> "Handler | None":
         found = await continuation(handler_call_details)
         method = handler_call_details.method
         if found is None or method.startswith(UNWATCHED):
@@ -70,7 +72,7 @@ class CallInterceptor(_Wrapping):
     def unary(self, method: str, behaviour: Unary) -> Any:
         """Return *behaviour* shielded, counted and timed."""
 
-        async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        async def call(request: Any, context: Context) -> Any:
             started = time.perf_counter()
             self.in_flight += 1
             try:
@@ -89,7 +91,7 @@ class CallInterceptor(_Wrapping):
     def stream(self, method: str, behaviour: Stream) -> Any:
         """Return *behaviour* shielded and counted."""
 
-        async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
+        async def call(request: Any, context: Context) -> AsyncIterator[Any]:
             self.in_flight += 1
             try:
                 async for response in behaviour(request, context):
@@ -103,7 +105,7 @@ class CallInterceptor(_Wrapping):
 
         return call
 
-    async def _refuse(self, method: str, context: grpc.aio.ServicerContext[Any, Any], error: Exception) -> NoReturn:
+    async def _refuse(self, method: str, context: Context, error: Exception) -> NoReturn:
         if isinstance(error, grpc.aio.BaseError):  # A handler aborted on its own, or the call is gone.
             raise error
         if not isinstance(error, AlertHistoryError):
@@ -123,7 +125,7 @@ class DeadlineInterceptor(_Wrapping):
     def unary(self, method: str, behaviour: Unary) -> Any:
         """Return *behaviour* run under the deadline."""
 
-        async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        async def call(request: Any, context: Context) -> Any:
             # The stub promises a float, but a caller without a deadline gives None.
             remaining = cast("float | None", context.time_remaining())
             with deadline_in(self._default_s if remaining is None else remaining):
@@ -161,7 +163,7 @@ class AuthInterceptor(_Wrapping):
     def unary(self, method: str, behaviour: Unary) -> Any:
         """Return *behaviour* behind the door."""
 
-        async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        async def call(request: Any, context: Context) -> Any:
             self._check(context)
             return await behaviour(request, context)
 
@@ -170,19 +172,19 @@ class AuthInterceptor(_Wrapping):
     def stream(self, method: str, behaviour: Stream) -> Any:
         """Return *behaviour* behind the door."""
 
-        async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
+        async def call(request: Any, context: Context) -> AsyncIterator[Any]:
             self._check(context)
             async for response in behaviour(request, context):
                 yield response
 
         return call
 
-    def _check(self, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+    def _check(self, context: Context) -> None:
         metadata = context.invocation_metadata() or ()
         caller = self._authenticator.authenticate({key: value for key, value in metadata if isinstance(value, str)})
         structlog.contextvars.bind_contextvars(caller=caller)
 
 
-async def _abort(context: grpc.aio.ServicerContext[Any, Any], status: status_pb2.Status) -> NoReturn:
+async def _abort(context: Context, status: status_pb2.Status) -> NoReturn:
     await context.abort_with_status(grpc_rpc_status.to_status(status))
     raise AssertionError("abort raises")
