@@ -86,7 +86,7 @@ def _moves_start_back(state: AlertState, start: int, open_start: int) -> bool:
 
 def _fire(state: AlertState, report: Report, kind: EventKind) -> Outcome:
     change = _reported(kind, report, report.starts_at.micros)
-    after = _open(state, change, _lease(report))
+    after = _open(state, change, _shared_lease((_lease(report), *_held_leases(state))))
     return Outcome(state=after, decision=Decision(kind.value), change=change)
 
 
@@ -214,7 +214,7 @@ def _fire_due_holds(state: AlertState, now: int, _policy: Policy) -> tuple[Alert
         generator_url=first.generator_url,
         traceparent=first.traceparent,
     )
-    return _open(state, change, _shared_lease(hold.lease_expires_at for hold in state.holds)), change
+    return _open(state, change, _shared_lease(_held_leases(state))), change
 
 
 def _expire(state: AlertState, now: int, policy: Policy) -> tuple[AlertState, Change | None]:
@@ -280,6 +280,10 @@ def _hold_of(state: AlertState, sender: str) -> Hold | None:
 
 def _other_holds(state: AlertState, sender: str) -> tuple[Hold, ...]:
     return tuple(hold for hold in state.holds if hold.sender != sender)
+
+
+def _held_leases(state: AlertState) -> list[int | None]:
+    return [hold.lease_expires_at for hold in state.holds]
 
 
 def _lease(report: Report) -> int | None:

@@ -55,8 +55,8 @@ class Hold:
 class AlertState:
     """What is true of one fingerprint. A fresh instance is an alert nobody has heard of.
 
-    ``start`` is that of the open episode, or of the last one. ``lease_expires_at`` is set while a leased episode is open.
-    ``last_resolve`` is (start, ends_at) of the last applied resolve. ``holds`` are ordered by sender.
+    ``start`` is that of the open episode, or of the last one. ``lease_expires_at`` is set while a leased episode is
+    open. ``last_resolve`` is (start, ends_at) of the last applied resolve. ``holds`` are ordered by sender.
     """
 
     is_firing: bool = False
@@ -77,9 +77,9 @@ class AlertState:
 class Change:
     """A change of the effective state, to be written as an event.
 
-    ``start`` is the episode's start after the change; ``end`` is set on closing kinds; ``received_at`` and ``sender`` are
-    those of the report behind it (of the hold, for a hold that fell due; ``sender`` is empty for EXPIRED and WENT_STALE,
-    whose ``received_at`` is the settling moment).
+    ``start`` is the episode's start after the change; ``end`` is set on closing kinds. ``received_at`` and ``sender`` are
+    those of the report behind it, or of the hold that fell due. For EXPIRED and WENT_STALE, ``received_at`` is the moment
+    of settling and ``sender`` is empty.
     """
 
     kind: EventKind
