@@ -654,9 +654,14 @@ class TestLeases:
     def test_next_episode_has_its_own_lease(self) -> None:
         assert after(firing(), resolved(), firing(300, lease=400)).lease_expires_at == 400
 
-    def test_ninth_sender_leases_its_episode(self) -> None:
-        state = folded(held_by(8), firing(at=230, lease=400, sender="webhook:8")).state
-        assert state.lease_expires_at == 400
+    def test_unleased_hold_that_is_dropped_makes_the_new_episode_unleased(self) -> None:
+        fired = folded(held(), firing(300, at=310, lease=400, sender="webhook:b")).state
+        by_ninth_sender = folded(held_by(8), firing(at=230, lease=400, sender="webhook:8")).state
+        assert (fired.lease_expires_at, by_ninth_sender.lease_expires_at) == (None, None)
+
+    def test_leased_hold_that_is_dropped_lengthens_the_lease_of_the_new_episode(self) -> None:
+        state = folded(held(lease=500), firing(300, at=310, lease=400, sender="webhook:b")).state
+        assert state.lease_expires_at == 500
 
     def test_refired_episode_is_leased_until_the_largest_lease_of_its_holds(self) -> None:
         state = folded(held(lease=500), firing(at=230, lease=400, sender="webhook:b")).state

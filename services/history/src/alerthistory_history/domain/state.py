@@ -77,9 +77,9 @@ class AlertState:
 class Change:
     """A change of the effective state, to be written as an event.
 
-    ``start`` is the episode's start after the change; ``end`` is set on closing kinds. ``received_at`` and ``sender`` are
-    those of the report behind it, or of the hold that fell due. For EXPIRED and WENT_STALE, ``received_at`` is the moment
-    of settling and ``sender`` is empty.
+    ``start`` is the episode's start after the change; ``end`` is set on closing kinds. ``received_at`` and ``sender``
+    are those of the report behind it, or of the hold that fell due. For EXPIRED and WENT_STALE, ``received_at`` is the
+    moment of settling and ``sender`` is empty.
     """
 
     kind: EventKind
