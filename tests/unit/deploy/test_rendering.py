@@ -1,0 +1,83 @@
+"""The manifests as kustomize renders them; skipped where no current kustomize or kubectl is installed."""
+
+import json
+import re
+import shutil
+import subprocess
+from functools import cache
+
+import pytest
+import yaml
+
+from tests.unit.deploy.delivery import KUSTOMIZE, SERVICES, Manifest
+
+# kubectl before 1.27 has an older kustomize within, which knows neither "labels" nor folders under "resources".
+OLDEST = 5
+
+
+@cache
+def renderer() -> tuple[str, ...]:
+    """Return the command that renders a folder; empty when none is installed, or too old a one."""
+    if shutil.which("kustomize") and is_current(printed("kustomize", "version")):
+        return ("kustomize", "build")
+    if shutil.which("kubectl"):
+        versions = json.loads(printed("kubectl", "version", "--client", "--output=json"))
+        if is_current(versions.get("kustomizeVersion", "")):
+            return ("kubectl", "kustomize")
+    return ()
+
+
+def is_current(version: str) -> bool:
+    """Whether *version*, such as v5.5.0, is new enough."""
+    found = re.search(r"v(\d+)\.", version)
+    return found is not None and int(found[1]) >= OLDEST
+
+
+def printed(*command: str) -> str:
+    """Return what a command prints."""
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def render(folder: str) -> list[Manifest]:
+    """Return the manifests of *folder*; any warning is a failure."""
+    if not renderer():
+        pytest.skip("needs kustomize 5, or kubectl 1.27 or newer")
+    done = subprocess.run([*renderer(), str(KUSTOMIZE / folder)], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    return list(yaml.safe_load_all(done.stdout))
+
+
+@pytest.mark.parametrize("folder", [*(f"services/{service}" for service in SERVICES), "base", "overlays/example"])
+def test_every_folder_renders_and_refers_to_what_it_holds(folder: str) -> None:
+    manifests = render(folder)
+    config_maps = {each["metadata"]["name"] for each in manifests if each["kind"] == "ConfigMap"}
+    accounts = {each["metadata"]["name"] for each in manifests if each["kind"] == "ServiceAccount"}
+    pods = [each["spec"]["template"]["spec"] for each in manifests if "template" in each.get("spec", {})]
+    containers = [each for pod in pods for each in [*pod.get("initContainers", []), *pod["containers"]]]
+    assert {source["configMapRef"]["name"] for each in containers for source in each["envFrom"]} == config_maps
+    assert {pod["serviceAccountName"] for pod in pods} == accounts
+
+
+@pytest.mark.parametrize("folder", [*(f"services/{service}" for service in SERVICES), "base"])
+def test_everything_is_labelled_as_part_of_alert_history(folder: str) -> None:
+    for manifest in render(folder):
+        objects = [manifest, manifest["spec"]["template"]] if "template" in manifest.get("spec", {}) else [manifest]
+        for each in objects:
+            assert each["metadata"]["labels"]["app.kubernetes.io/part-of"] == "alerthistory"
+
+
+def test_the_example_puts_everything_into_its_namespace() -> None:
+    manifests = render("overlays/example")
+    (namespace,) = [each for each in manifests if each["kind"] == "Namespace"]
+    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    others = [each["metadata"]["namespace"] for each in manifests if each["kind"] != "Namespace"]
+    assert set(others) == {namespace["metadata"]["name"]}
+
+
+def test_the_example_pins_every_image_and_names_the_secret_of_the_database() -> None:
+    text = yaml.safe_dump_all(render("overlays/example"))
+    images = set(re.findall(r"image: (.*)", text))
+    assert {image.split(":")[0] for image in images} == {f"alerthistory/{service}" for service in SERVICES}
+    assert all(":" in image for image in images)
+    assert "alerthistory-postgresql" in text
+    assert "alerthistory-database" not in text
