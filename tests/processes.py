@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import httpx
+import psutil
 
 T = TypeVar("T")
 SCRIPTS = Path(sys.executable).parent
@@ -62,7 +63,10 @@ class Program:
         return self.process.wait(within_s)
 
     def kill(self) -> None:
-        """End the program at once, as a crash would."""
+        """End the program and all that it started at once, as a crash would."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for child in psutil.Process(self.process.pid).children(recursive=True):
+                child.kill()
         self.process.kill()
         self.process.wait(10)
 

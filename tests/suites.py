@@ -16,7 +16,14 @@ SERVICES = ("gateway", "ingest", "history", "classifier", "publisher")
 class Suite:
     """A way to start Alert History on one data folder and one gateway port, again and again."""
 
-    def __init__(self, folder: Path, *, form: str = "allinone", database: URL | None = None, **env: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        form: str = "allinone",
+        database: URL | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder = folder
         self.form = form
         ports = iter(free_ports(11))
@@ -27,7 +34,7 @@ class Suite:
             "ALERTHISTORY_GATEWAY_PORT": str(self.port),
             "ALERTHISTORY_LOG_LEVEL": "info",
             **self._addresses(dict.fromkeys(SERVICES), ports),
-            **env,
+            **(env or {}),
         }
         if database is not None:
             self.env["ALERTHISTORY_DATABASE_URL"] = database.set(drivername="postgresql").render_as_string(
@@ -51,9 +58,9 @@ class Suite:
             if program.process.poll() is None:
                 program.stop()
 
-    def start(self) -> Program:
+    def start(self, *, migrate: bool = True) -> Program:
         """Return the started program, ready to take alerts."""
-        program = self.launch()
+        program = self.launch(migrate=migrate)
         try:
             until(lambda: self._is_ready(program), within_s=START_LIMIT_S, saying="the suite is ready")
         except AssertionError as error:
@@ -61,12 +68,13 @@ class Suite:
             raise AssertionError(f"{error}\n{program.log.read_text()[-4000:]}") from error
         return program
 
-    def launch(self) -> Program:
+    def launch(self, *, migrate: bool = True) -> Program:
         """Return the program, started but perhaps not ready."""
         log = self.folder / "suite.log"
         if self.form == "services":
             return Program(script("alerthistory-up"), env=self.env, log=log)
-        self.run("alerthistory", "migrate")
+        if migrate:
+            self.run("alerthistory", "migrate")
         return Program(script("alerthistory"), "serve", env=self.env, log=log)
 
     def run(self, name: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
