@@ -104,9 +104,11 @@ class EffectiveStateModel:
 
     def _hear_again(self, report: Report) -> str:
         start, annotations = report.starts_at.micros, report.annotations_json
-        is_earlier = all(start < known for known in self._episode_starts)
+        is_late_copy = any(start <= known < min(self._episode_starts) for known in self._closed_through())
+        is_earlier = all(start < known for known in self._episode_starts) and not is_late_copy
         is_reworded = annotations != self.annotations
-        self._episode_starts.add(start)
+        if not is_late_copy:
+            self._episode_starts.add(start)
         self._episode_promises.append(_promise(report))
         self._stale_marks.clear()
         self._spoken.append(annotations)
@@ -148,6 +150,9 @@ class EffectiveStateModel:
             return "hold_cancelled"
         self._known_closed.add(_end(report))
         return "duplicate" if self._is_applied(report) else "not_open"
+
+    def _closed_through(self) -> list[int]:
+        return sorted(self._known_closed)[-1:]
 
     def _is_applied(self, report: Report) -> bool:
         ends = _usable_end(report)

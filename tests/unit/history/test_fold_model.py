@@ -311,28 +311,12 @@ def new_model() -> EffectiveStateModel:
     )
 
 
-def reaches_behind_the_closed_past(state: AlertState, report: Report) -> bool:
-    """Whether *report* asserts a start before the open one with a known close between the two.
-
-    The one place where fold and page differ: by the page the start moves back, by the fold it does not.
-    """
-    if not (state.is_firing and report.is_firing) or state.start is None or state.closed_through is None:
-        return False
-    return report.starts_at.micros <= state.closed_through < state.start
-
-
 class SendersBesideModel(Senders):
-    """As ``Senders``, and everything observable is what the model says.
-
-    Reports on which fold and page are known to differ are not delivered; they have a test of their own.
-    """
+    """As ``Senders``, and everything observable is what the model says."""
 
     def __init__(self) -> None:
         super().__init__()
         self.model = new_model()
-
-    def deliver(self, report: Report) -> Report:
-        return report if reaches_behind_the_closed_past(self.state, report) else super().deliver(report)
 
     def look_after_delivery(self, report: Report, outcome: Outcome) -> None:
         self.promise("as the model: decision", outcome.decision == self.model.hear(report), outcome)
@@ -362,21 +346,6 @@ class SendersBesideModel(Senders):
 
 TestFoldKeepsItsPromises = pytest.mark.timeout(1800)(Senders.TestCase)
 TestFoldBesideModel = pytest.mark.timeout(1800)(SendersBesideModel.TestCase)
-
-
-@pytest.mark.xfail(reason="docs/effective-state.md moves the start back behind a known close; fold does not")
-def test_a_late_copy_of_a_closed_firing_is_what_the_model_says() -> None:
-    machine = Senders()
-    first = machine.firing(0, 0, 0, b"{}", 0, 0)
-    resolve = machine.resolve_of(first, first.sender, End(after_sending=0), 0)
-    newer = machine.firing(0, 1, 0, b"{}", 0, 0)
-    state, model = AlertState(), new_model()
-    for report in (first, resolve, newer):
-        state = fold(state, report, newest_received_at=None, policy=POLICY).state
-        model.hear(report)
-
-    assert reaches_behind_the_closed_past(state, first)
-    assert fold(state, first, newest_received_at=None, policy=POLICY).decision == model.hear(first)
 
 
 UNSHRUNK = settings(
