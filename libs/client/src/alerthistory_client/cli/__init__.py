@@ -1,0 +1,1 @@
+"""The command line ``ahctl``: one module per noun, each command over one method of the client."""

@@ -1,0 +1,259 @@
+"""Translations from the services' messages into records.
+
+A value that only a later version knows raises FailedPreconditionError: guessing would show something untrue.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from enum import StrEnum
+from typing import TypeVar
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from alerthistory.alert.v1 import alert_pb2
+from alerthistory.classifier.v1 import classifier_service_pb2 as classifier_pb2
+from alerthistory.history.v1 import history_service_pb2 as history_pb2
+from alerthistory.history.v1 import quarantine_pb2
+from alerthistory.ingest.v1 import ingest_service_pb2 as ingest_pb2
+from alerthistory.publisher.v1 import delivery_pb2, target_pb2
+from alerthistory.publisher.v1 import publisher_service_pb2 as publisher_pb2
+from alerthistory_client.records import (
+    AcceptedAlert,
+    Alert,
+    ClassifierStatus,
+    Delivery,
+    DeliveryState,
+    EnrichmentMode,
+    HistoryStatus,
+    IngestStatus,
+    ModeInForce,
+    ModeSource,
+    Occurrence,
+    Payload,
+    PayloadFormat,
+    PayloadResult,
+    PublisherStatus,
+    QuarantinedPayload,
+    Refusal,
+    ReplayResult,
+    Target,
+)
+from alerthistory_common import alert_codec
+from alerthistory_common.alerts import AlertEvent, EventKind, Fingerprint, Instant
+from alerthistory_common.errors import FailedPreconditionError
+
+_E = TypeVar("_E", bound=StrEnum)
+
+FORMATS = {each: ingest_pb2.PayloadFormat.Value(f"PAYLOAD_FORMAT_{each.name}") for each in PayloadFormat}
+MODES = {each: classifier_pb2.EnrichmentMode.Value(f"ENRICHMENT_MODE_{each.name}") for each in EnrichmentMode}
+_STATES = {each: delivery_pb2.DeliveryState.Value(f"DELIVERY_STATE_{each.name}") for each in DeliveryState}
+_SOURCES = {each: classifier_pb2.ModeSource.Value(f"MODE_SOURCE_{each.name}") for each in ModeSource}
+
+
+def alert(message: alert_pb2.Alert) -> Alert:
+    """Return the alert in *message*."""
+    return Alert(
+        fingerprint=Fingerprint(message.fingerprint),
+        alert_name=message.alert_name,
+        namespace=message.namespace,
+        is_firing=message.is_firing,
+        is_stale=message.is_stale,
+        severity=alert_codec.severity(message.severity),
+        severity_label=message.severity_label,
+        starts_at=_optional(message.HasField("starts_at"), message.starts_at),
+        ends_at=_optional(message.HasField("ends_at"), message.ends_at),
+        labels_json=message.labels_json,
+        annotations_json=message.annotations_json,
+        generator_url=message.generator_url if message.HasField("generator_url") else None,
+        first_seen_at=alert_codec.instant(message.first_seen_at),
+        last_seen_at=alert_codec.instant(message.last_seen_at),
+        times_seen=message.times_seen,
+        times_fired=message.times_fired,
+    )
+
+
+def occurrence(message: alert_pb2.Occurrence) -> Occurrence:
+    """Return the occurrence in *message*."""
+    return Occurrence(
+        id=message.id,
+        fingerprint=Fingerprint(message.fingerprint),
+        alert_name=message.alert_name,
+        is_firing=message.is_firing,
+        starts_at=alert_codec.instant(message.starts_at),
+        ends_at=_optional(message.HasField("ends_at"), message.ends_at),
+        labels_json=message.labels_json,
+        annotations_json=message.annotations_json,
+        generator_url=message.generator_url if message.HasField("generator_url") else None,
+        first_received_at=alert_codec.instant(message.first_received_at),
+        last_received_at=alert_codec.instant(message.last_received_at),
+        times_received=message.times_received,
+    )
+
+
+def event(message: alert_pb2.AlertEvent) -> AlertEvent:
+    """Return the event in *message*."""
+    try:
+        return alert_codec.event(message)
+    except ValueError as error:
+        raise _too_old(str(error)) from error
+
+
+def payload_message(payload: Payload) -> ingest_pb2.Payload:
+    """Return *payload* as a message."""
+    return ingest_pb2.Payload(body=payload.body, format=FORMATS[payload.format], sender=payload.sender)
+
+
+def payload_result(message: ingest_pb2.PayloadResult) -> PayloadResult:
+    """Return the result in *message*."""
+    return PayloadResult(
+        accepted=tuple(
+            AcceptedAlert(alert_name=each.alert_name, is_firing=each.is_firing, decision=each.decision)
+            for each in message.accepted
+        ),
+        refused_count=message.refused_count,
+        errors=tuple(_refusal(each) for each in message.errors),
+        rejection=message.rejection,
+    )
+
+
+def quarantined(message: quarantine_pb2.QuarantinedPayload) -> QuarantinedPayload:
+    """Return the quarantined payload in *message*."""
+    return QuarantinedPayload(
+        quarantine_id=message.quarantine_id,
+        format=message.format,
+        sender=message.sender,
+        received_at=alert_codec.instant(message.received_at),
+        errors=tuple(_refusal(each) for each in message.errors),
+        error_count=message.error_count,
+        body_size=message.body_size,
+        times_received=message.times_received,
+    )
+
+
+def replay_result(message: ingest_pb2.ReplayResult) -> ReplayResult:
+    """Return the result of a replay in *message*."""
+    return ReplayResult(
+        quarantine_id=message.quarantine_id,
+        result=payload_result(message.result) if message.HasField("result") else None,
+    )
+
+
+def target(message: target_pb2.Target) -> Target:
+    """Return the target in *message*."""
+    return Target(
+        name=message.name,
+        format=message.format,
+        address=message.address,
+        is_enabled=message.is_enabled,
+        sends_resolved=message.sends_resolved,
+    )
+
+
+def delivery(message: delivery_pb2.Delivery) -> Delivery:
+    """Return the delivery in *message*."""
+    return Delivery(
+        delivery_id=message.delivery_id,
+        event_id=message.event_id,
+        target=message.target,
+        fingerprint=Fingerprint(message.fingerprint),
+        alert_name=message.alert_name,
+        kind=_kind(message.kind),
+        state=_known(_STATES, message.state, "state of a delivery"),
+        attempts=message.attempts,
+        last_result=message.last_result,
+        last_status_code=message.last_status_code,
+        created_at=alert_codec.instant(message.created_at),
+        next_attempt_at=_optional(message.HasField("next_attempt_at"), message.next_attempt_at),
+        delivered_at=_optional(message.HasField("delivered_at"), message.delivered_at),
+    )
+
+
+def state_message(state: DeliveryState | None) -> delivery_pb2.DeliveryState.ValueType:
+    """Return the enum value of *state*; unspecified for None."""
+    return delivery_pb2.DELIVERY_STATE_UNSPECIFIED if state is None else _STATES[state]
+
+
+def mode_in_force(message: classifier_pb2.GetModeResponse | classifier_pb2.SetModeResponse) -> ModeInForce:
+    """Return the mode in *message*."""
+    return ModeInForce(
+        mode=_known(MODES, message.mode, "mode"), source=_known(_SOURCES, message.source, "source of the mode")
+    )
+
+
+def history_status(message: history_pb2.GetStatusResponse) -> HistoryStatus:
+    """Return the figures in *message*."""
+    return HistoryStatus(
+        occurrences=message.occurrences,
+        alerts=message.alerts,
+        firing_alerts=message.firing_alerts,
+        events=message.events,
+        pending_work=message.pending_work,
+        oldest_pending_age=_age(message, message.oldest_pending_age),
+        quarantined_payloads=message.quarantined_payloads,
+        database_size_bytes=message.database_size_bytes,
+        database_type=message.database_type,
+        started_at=alert_codec.instant(message.started_at),
+    )
+
+
+def ingest_status(message: ingest_pb2.GetStatusResponse) -> IngestStatus:
+    """Return the figures in *message*."""
+    return IngestStatus(
+        in_flight=message.in_flight,
+        capacity=message.capacity,
+        completed=message.completed,
+        started_at=alert_codec.instant(message.started_at),
+    )
+
+
+def classifier_status(message: classifier_pb2.GetStatusResponse) -> ClassifierStatus:
+    """Return the figures in *message*."""
+    return ClassifierStatus(
+        classifications=message.classifications,
+        mode=_known(MODES, message.mode, "mode"),
+        started_at=alert_codec.instant(message.started_at),
+    )
+
+
+def publisher_status(message: publisher_pb2.GetStatusResponse) -> PublisherStatus:
+    """Return the figures in *message*."""
+    return PublisherStatus(
+        targets=message.targets,
+        enabled_targets=message.enabled_targets,
+        pending=message.pending,
+        delivered=message.delivered,
+        dead=message.dead,
+        oldest_pending_age=_age(message, message.oldest_pending_age),
+        started_at=alert_codec.instant(message.started_at),
+    )
+
+
+def _refusal(message: quarantine_pb2.QuarantineError) -> Refusal:
+    return Refusal(index=message.index, message=message.message)
+
+
+def _optional(is_set: bool, stamp: Timestamp) -> Instant | None:
+    return alert_codec.instant(stamp) if is_set else None
+
+
+def _age(message: history_pb2.GetStatusResponse | publisher_pb2.GetStatusResponse, age: Duration) -> timedelta | None:
+    return age.ToTimedelta() if message.HasField("oldest_pending_age") else None
+
+
+def _kind(value: alert_pb2.EventKind.ValueType) -> EventKind:
+    try:
+        return alert_codec.kind(value)
+    except ValueError as error:
+        raise _too_old(str(error)) from error
+
+
+def _known(values: Mapping[_E, int], value: int, what: str) -> _E:
+    for known, number in values.items():
+        if number == value:
+            return known
+    raise _too_old(f"unknown {what} {value}")
+
+
+def _too_old(what: str) -> FailedPreconditionError:
+    return FailedPreconditionError(f"the server is newer than this client ({what}): update the client")

@@ -1,0 +1,263 @@
+"""All services in memory, on one gRPC server that can be stopped and started again with what it holds."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import grpc
+from grpc_status import rpc_status as grpc_rpc_status
+
+from alerthistory.alert.v1 import alert_pb2
+from alerthistory.classifier.v1 import classifier_service_pb2 as classifier_pb2
+from alerthistory.history.v1 import history_service_pb2 as history_pb2
+from alerthistory.history.v1 import quarantine_pb2
+from alerthistory.ingest.v1 import ingest_service_pb2 as ingest_pb2
+from alerthistory.publisher.v1 import delivery_pb2, target_pb2, target_service_pb2
+from alerthistory.publisher.v1 import publisher_service_pb2 as publisher_pb2
+from alerthistory_common import rpc_status
+from alerthistory_common.errors import AlertHistoryError, DrainingError
+
+SERVICES = {
+    "history": "alerthistory.history.v1.HistoryService",
+    "ingest": "alerthistory.ingest.v1.IngestService",
+    "classifier": "alerthistory.classifier.v1.ClassifierService",
+    "publisher": "alerthistory.publisher.v1.PublisherService",
+    "targets": "alerthistory.publisher.v1.TargetService",
+}
+
+_T = TypeVar("_T")
+_Context = grpc.aio.ServicerContext[Any, Any]
+Handler = Any  # gRPC has no class at run time that says more.
+
+
+class FakeServices:
+    """What the services hold, and answers from it. Pages hold two items at most."""
+
+    def __init__(self) -> None:
+        self.alerts: list[alert_pb2.Alert] = []
+        self.occurrences: list[alert_pb2.Occurrence] = []
+        self.events: list[alert_pb2.AlertEvent] = []
+        self.payloads: list[ingest_pb2.Payload] = []
+        self.results: list[ingest_pb2.PayloadResult] = []
+        self.quarantine: list[quarantine_pb2.QuarantinedPayload] = []
+        self.targets: list[target_pb2.Target] = []
+        self.deliveries: list[delivery_pb2.Delivery] = []
+        self.mode: classifier_pb2.EnrichmentMode.ValueType = classifier_pb2.ENRICHMENT_MODE_TRANSPARENT
+        self.error: AlertHistoryError | None = None
+        self.tails = 0
+        self._changed = asyncio.Condition()
+        self._is_draining = False
+
+    @asynccontextmanager
+    async def serving(self, address: str, *services: str) -> AsyncIterator[None]:
+        """Answer at *address* while the block runs, for *services* or for all; drain at its end."""
+        self._is_draining = False
+        server = grpc.aio.server()
+        methods = self._methods()
+        server.add_generic_rpc_handlers(
+            [
+                grpc.method_handlers_generic_handler(full_name, methods[name])
+                for name, full_name in SERVICES.items()
+                if not services or name in services
+            ]
+        )
+        server.add_insecure_port(address)
+        await server.start()
+        try:
+            yield
+        finally:
+            await self._wake(draining=True)
+            await server.stop(1)
+
+    async def happen(self, *events: alert_pb2.AlertEvent) -> None:
+        """Append *events*; each gets its place as cursor."""
+        for event in events:
+            event.cursor = f"c{len(self.events) + 1}"
+            self.events.append(event)
+        await self._wake(draining=self._is_draining)
+
+    async def _wake(self, *, draining: bool) -> None:
+        self._is_draining = draining
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def _list_alerts(self, request: history_pb2.ListAlertsRequest) -> history_pb2.ListAlertsResponse:
+        wanted = request.filter
+        found = [
+            alert
+            for alert in self.alerts
+            if (not wanted.alert_name or alert.alert_name == wanted.alert_name)
+            and (not wanted.namespace or alert.namespace == wanted.namespace)
+            and (not wanted.HasField("is_firing") or alert.is_firing == wanted.is_firing)
+            and (not wanted.severity or alert.severity == wanted.severity)
+        ]
+        page, token = _page(found, request.page_size, request.page_token)
+        return history_pb2.ListAlertsResponse(alerts=page, next_page_token=token)
+
+    async def _list_occurrences(
+        self, request: history_pb2.ListOccurrencesRequest
+    ) -> history_pb2.ListOccurrencesResponse:
+        page, token = _page(self.occurrences, request.page_size, request.page_token)
+        return history_pb2.ListOccurrencesResponse(occurrences=page, next_page_token=token)
+
+    async def _list_events(self, request: history_pb2.ListEventsRequest) -> history_pb2.ListEventsResponse:
+        found = [each for each in self.events if not request.fingerprint or each.fingerprint == request.fingerprint]
+        found = found[::-1] if request.newest_first else found
+        page, token = _page(found, request.page_size, request.page_token)
+        return history_pb2.ListEventsResponse(events=page, next_page_token=token)
+
+    async def _tail_events(
+        self, request: history_pb2.TailEventsRequest, _: _Context
+    ) -> AsyncIterator[history_pb2.TailEventsResponse]:
+        self.tails += 1
+        sent = int(request.cursor[1:]) if request.cursor else max(0, len(self.events) - request.backlog)
+        while True:
+            if self._is_draining:
+                raise DrainingError("history is draining")
+            if sent < len(self.events):
+                yield history_pb2.TailEventsResponse(events=self.events[sent:])
+                sent = len(self.events)
+            async with self._changed:
+                await self._changed.wait_for(lambda: self._is_draining or sent < len(self.events))  # noqa: B023
+
+    async def _history_status(self, _: history_pb2.GetStatusRequest) -> history_pb2.GetStatusResponse:
+        status = history_pb2.GetStatusResponse(
+            occurrences=120,
+            alerts=42,
+            firing_alerts=3,
+            events=300,
+            pending_work=1,
+            quarantined_payloads=len(self.quarantine),
+            database_size_bytes=1_234_567,
+            database_type="sqlite",
+        )
+        status.oldest_pending_age.FromSeconds(90)
+        return status
+
+    async def _ingest_webhook(self, request: ingest_pb2.IngestWebhookRequest) -> ingest_pb2.IngestWebhookResponse:
+        self.payloads.extend(request.payloads)
+        return ingest_pb2.IngestWebhookResponse(results=[self.results.pop(0) for _ in request.payloads])
+
+    async def _ingest_status(self, _: ingest_pb2.GetStatusRequest) -> ingest_pb2.GetStatusResponse:
+        return ingest_pb2.GetStatusResponse(in_flight=2, capacity=64, completed=7)
+
+    async def _list_quarantine(self, request: ingest_pb2.ListQuarantineRequest) -> ingest_pb2.ListQuarantineResponse:
+        page, token = _page(self.quarantine, request.page_size, request.page_token)
+        return ingest_pb2.ListQuarantineResponse(payloads=page, next_page_token=token)
+
+    async def _replay(self, request: ingest_pb2.ReplayQuarantineRequest) -> ingest_pb2.ReplayQuarantineResponse:
+        known = {each.quarantine_id for each in self.quarantine}
+        results = [
+            ingest_pb2.ReplayResult(quarantine_id=each, result=self.results.pop(0) if each in known else None)
+            for each in request.quarantine_ids
+        ]
+        return ingest_pb2.ReplayQuarantineResponse(results=results)
+
+    async def _get_mode(self, _: classifier_pb2.GetModeRequest) -> classifier_pb2.GetModeResponse:
+        return classifier_pb2.GetModeResponse(mode=self.mode, source=classifier_pb2.MODE_SOURCE_DEFAULT)
+
+    async def _set_mode(self, request: classifier_pb2.SetModeRequest) -> classifier_pb2.SetModeResponse:
+        self.mode = request.mode
+        return classifier_pb2.SetModeResponse(mode=self.mode, source=classifier_pb2.MODE_SOURCE_MEMORY)
+
+    async def _classifier_status(self, _: classifier_pb2.GetStatusRequest) -> classifier_pb2.GetStatusResponse:
+        return classifier_pb2.GetStatusResponse(classifications=5, mode=self.mode)
+
+    async def _list_targets(self, _: target_service_pb2.ListTargetsRequest) -> target_service_pb2.ListTargetsResponse:
+        return target_service_pb2.ListTargetsResponse(targets=self.targets)
+
+    async def _list_deliveries(
+        self, request: publisher_pb2.ListDeliveriesRequest
+    ) -> publisher_pb2.ListDeliveriesResponse:
+        wanted = request.filter
+        found = [
+            each
+            for each in self.deliveries
+            if (not wanted.state or each.state == wanted.state) and (not wanted.target or each.target == wanted.target)
+        ]
+        page, token = _page(found, request.page_size, request.page_token)
+        return publisher_pb2.ListDeliveriesResponse(deliveries=page, next_page_token=token)
+
+    async def _retry(self, request: publisher_pb2.RetryDeliveriesRequest) -> publisher_pb2.RetryDeliveriesResponse:
+        dead = [
+            each
+            for each in self.deliveries
+            if each.delivery_id in request.delivery_ids and each.state == delivery_pb2.DELIVERY_STATE_DEAD
+        ]
+        for each in dead:
+            each.state = delivery_pb2.DELIVERY_STATE_PENDING
+        return publisher_pb2.RetryDeliveriesResponse(retried_count=len(dead))
+
+    async def _publisher_status(self, _: publisher_pb2.GetStatusRequest) -> publisher_pb2.GetStatusResponse:
+        return publisher_pb2.GetStatusResponse(targets=2, enabled_targets=1, pending=4, delivered=50, dead=6)
+
+    def _methods(self) -> dict[str, dict[str, Handler]]:
+        tail = grpc.unary_stream_rpc_method_handler(
+            self._shielded_stream(self._tail_events),
+            request_deserializer=history_pb2.TailEventsRequest.FromString,
+            response_serializer=_serialized,
+        )
+        return {
+            "history": {
+                "ListAlerts": self._unary(self._list_alerts, history_pb2.ListAlertsRequest),
+                "ListOccurrences": self._unary(self._list_occurrences, history_pb2.ListOccurrencesRequest),
+                "ListEvents": self._unary(self._list_events, history_pb2.ListEventsRequest),
+                "TailEvents": tail,
+                "GetStatus": self._unary(self._history_status, history_pb2.GetStatusRequest),
+            },
+            "ingest": {
+                "IngestWebhook": self._unary(self._ingest_webhook, ingest_pb2.IngestWebhookRequest),
+                "ListQuarantine": self._unary(self._list_quarantine, ingest_pb2.ListQuarantineRequest),
+                "ReplayQuarantine": self._unary(self._replay, ingest_pb2.ReplayQuarantineRequest),
+                "GetStatus": self._unary(self._ingest_status, ingest_pb2.GetStatusRequest),
+            },
+            "classifier": {
+                "GetMode": self._unary(self._get_mode, classifier_pb2.GetModeRequest),
+                "SetMode": self._unary(self._set_mode, classifier_pb2.SetModeRequest),
+                "GetStatus": self._unary(self._classifier_status, classifier_pb2.GetStatusRequest),
+            },
+            "publisher": {
+                "ListDeliveries": self._unary(self._list_deliveries, publisher_pb2.ListDeliveriesRequest),
+                "RetryDeliveries": self._unary(self._retry, publisher_pb2.RetryDeliveriesRequest),
+                "GetStatus": self._unary(self._publisher_status, publisher_pb2.GetStatusRequest),
+            },
+            "targets": {
+                "ListTargets": self._unary(self._list_targets, target_service_pb2.ListTargetsRequest),
+            },
+        }
+
+    def _unary(self, answer: Callable[[Any], Awaitable[Any]], request: type[Any]) -> Handler:
+        async def handle(message: Any, context: _Context) -> Any:
+            if self.error is not None:
+                await _abort(context, self.error)
+            return await answer(message)
+
+        return grpc.unary_unary_rpc_method_handler(
+            handle, request_deserializer=request.FromString, response_serializer=_serialized
+        )
+
+    def _shielded_stream(self, answer: Callable[[Any, _Context], AsyncIterator[Any]]) -> Any:
+        async def handle(message: Any, context: _Context) -> AsyncIterator[Any]:
+            try:
+                async for each in answer(message, context):
+                    yield each
+            except AlertHistoryError as error:
+                await _abort(context, error)
+
+        return handle
+
+
+async def _abort(context: _Context, error: AlertHistoryError) -> None:
+    await context.abort_with_status(grpc_rpc_status.to_status(rpc_status.to_status(error)))
+
+
+def _serialized(message: Any) -> bytes:
+    content: bytes = message.SerializeToString()
+    return content
+
+
+def _page(items: Iterable[_T], page_size: int, token: str) -> tuple[Sequence[_T], str]:
+    start, size = int(token or 0), min(page_size, 2)
+    rest = list(items)[start:]
+    return rest[:size], str(start + size) if len(rest) > size else ""
