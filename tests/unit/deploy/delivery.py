@@ -1,6 +1,7 @@
 """What the repository delivers to a cluster: programs, Dockerfiles, manifests; read from the files as they are."""
 
 import importlib
+import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from alerthistory_common.settings import Settings
+from alerthistory_common.settings import CommonSettings, Settings, load
 
 ROOT = Path(__file__).parents[3]
 KUSTOMIZE = ROOT / "deploy/kustomize"
@@ -66,6 +67,26 @@ def read_variables(place: Path) -> dict[str, str]:
     """Return the variables of an env file."""
     lines = [line for line in place.read_text().splitlines() if line and not line.startswith("#")]
     return dict(line.split("=", 1) for line in lines)
+
+
+def set_only(wanted: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make *wanted* the only variables of ours in the environment."""
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    monkeypatch.delenv("REDIS_URL", raising=False)
+    for name in [name for name in os.environ if name.startswith("ALERTHISTORY_")]:
+        monkeypatch.delenv(name)
+    for name, value in wanted.items():
+        monkeypatch.setenv(name, value)
+
+
+def loaded_with(
+    environment: dict[str, str], own: type[Settings], monkeypatch: pytest.MonkeyPatch
+) -> tuple[CommonSettings, Settings]:
+    """Return the settings that a program with *own* settings reads from *environment*."""
+    set_only(environment, monkeypatch)
+    common, loaded = load(CommonSettings, own)
+    assert isinstance(common, CommonSettings)
+    return common, loaded
 
 
 @dataclass(frozen=True, slots=True)

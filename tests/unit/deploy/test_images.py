@@ -99,7 +99,8 @@ def test_the_builder_makes_a_program_that_starts(program: str, tmp_path: Path) -
         run_here(command, tmp_path)
     run_here("uv pip check --python /venv", tmp_path)
     entrypoint = json.loads(only("ENTRYPOINT", final(program)))[0]
-    started = subprocess.run([tmp_path / "venv/bin" / entrypoint, "--version"], capture_output=True, text=True)
+    version = [tmp_path / "venv/bin" / entrypoint, "--version"]
+    started = subprocess.run(version, cwd="/", env={}, capture_output=True, text=True)
     assert started.returncode == 0, started.stderr
     assert started.stdout.startswith(entrypoint)
 
@@ -125,7 +126,8 @@ def copy(source: Path, target: Path) -> None:
     """Copy a file, or a folder as .dockerignore lets it pass."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+        shutil.copytree(source, target, ignore=ignored, dirs_exist_ok=True)
     else:
         shutil.copy(source, target)
 
@@ -134,9 +136,9 @@ def run_here(command: str, place: Path) -> None:
     """Run a command of the builder in *place*, with uv's cache; skips the test when the registry is out of reach."""
     moved = command.replace("/venv", str(place / "venv")).replace("--no-cache ", "")
     moved = moved.replace("/usr/local/bin/python", sys.executable)
-    # Other variables could name another environment or index than the builder has.
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    environment.pop("VIRTUAL_ENV", None)
+    for other in ("VIRTUAL_ENV", "PYTHONPATH"):
+        environment.pop(other, None)
     done = subprocess.run(["sh", "-ec", moved], cwd=place, env=environment, capture_output=True, text=True)
     if done.returncode and UNREACHABLE.search(done.stderr):
         pytest.skip("the package registry cannot be reached")

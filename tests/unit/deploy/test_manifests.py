@@ -1,6 +1,5 @@
 """The manifests, without a cluster: safe, probed, and with settings that their program knows."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,11 @@ from tests.unit.deploy.delivery import (
     Manifest,
     dockerfile,
     folder,
+    loaded_with,
     read_manifests,
     read_variables,
     service_manifests,
+    set_only,
     settings_class,
     workload,
 )
@@ -276,26 +277,6 @@ def compose() -> dict[str, Any]:
     """Return the compose file."""
     found: dict[str, Any] = yaml.safe_load((ROOT / "deploy/compose.yaml").read_text())
     return found
-
-
-def set_only(wanted: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make *wanted* the only variables of ours in the environment."""
-    monkeypatch.delenv("DATABASE_URL", raising=False)
-    monkeypatch.delenv("REDIS_URL", raising=False)
-    for name in [name for name in os.environ if name.startswith("ALERTHISTORY_")]:
-        monkeypatch.delenv(name)
-    for name, value in wanted.items():
-        monkeypatch.setenv(name, value)
-
-
-def loaded_with(
-    environment: dict[str, str], own: type[Settings], monkeypatch: pytest.MonkeyPatch
-) -> tuple[CommonSettings, Settings]:
-    """Return the settings that a program with *own* settings reads from *environment*."""
-    set_only(environment, monkeypatch)
-    common, loaded = load(CommonSettings, own)
-    assert isinstance(common, CommonSettings)
-    return common, loaded
 
 
 def listeners(loaded: Settings) -> dict[str, str]:

@@ -5,14 +5,16 @@ import re
 import shutil
 import subprocess
 from functools import cache
+from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.unit.deploy.delivery import KUSTOMIZE, SERVICES, Manifest
+from tests.unit.deploy.delivery import KUSTOMIZE, SERVICES, Manifest, loaded_with, settings_class
 
 # kubectl before 1.27 has an older kustomize within, which knows neither "labels" nor folders under "resources".
 OLDEST = 5
+PUBLISHER = ("Deployment", "alerthistory-publisher")
 
 
 @cache
@@ -81,3 +83,24 @@ def test_the_example_pins_every_image_and_names_the_secret_of_the_database() -> 
     assert all(":" in image for image in images)
     assert "alerthistory-postgresql" in text
     assert "alerthistory-database" not in text
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_program_takes_the_settings_of_the_example(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = settings_class(service)
+    config_maps = {each["metadata"]["name"]: each for each in render("overlays/example") if each["kind"] == "ConfigMap"}
+    (rendered,) = [each for name, each in config_maps.items() if name.startswith(f"alerthistory-{service}-")]
+    common, _ = loaded_with(rendered["data"], own, monkeypatch)
+    assert common.auth == "none"
+
+
+def test_the_publisher_of_the_example_reads_its_targets_where_they_are_mounted() -> None:
+    manifests = render("overlays/example")
+    (publisher,) = [each for each in manifests if (each["kind"], each["metadata"]["name"]) == PUBLISHER]
+    mounts = publisher["spec"]["template"]["spec"]["containers"][0]["volumeMounts"]
+    (file,) = [
+        each["data"]["ALERTHISTORY_PUBLISHER_TARGETS_FILE"]
+        for each in manifests
+        if each["metadata"]["name"].startswith("alerthistory-publisher-")
+    ]
+    assert str(Path(file).parent) in {mount["mountPath"] for mount in mounts}
