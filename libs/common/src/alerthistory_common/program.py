@@ -2,8 +2,9 @@
 
 import argparse
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from importlib.metadata import version
+from typing import TypeVar
 
 import uvloop
 
@@ -11,25 +12,39 @@ from alerthistory_common import logs
 from alerthistory_common.errors import AlertHistoryError
 from alerthistory_common.settings import CommonSettings, Settings, SettingsError, load
 
+_S = TypeVar("_S", bound=Settings)
+
+
+class LoadedSettings:
+    """The settings of one program, found by their class."""
+
+    def __init__(self, sections: Iterable[Settings]) -> None:
+        self._sections = tuple(sections)
+
+    def of(self, cls: type[_S]) -> _S:
+        """Return the instance of *cls*; raise LookupError when the program did not ask for it."""
+        for section in self._sections:
+            if isinstance(section, cls):
+                return section
+        raise LookupError(f"{cls.__name__} was not loaded")
+
 
 def run(
     *,
     name: str,
     description: str,
     settings: Sequence[type[Settings]],
-    serve: Callable[[tuple[Settings, ...]], Awaitable[None]],
-    migrate: Callable[[tuple[Settings, ...]], None] | None = None,
+    serve: Callable[[LoadedSettings], Awaitable[None]],
+    migrate: Callable[[LoadedSettings], None] | None = None,
 ) -> None:
     """Run the program *name*; exits 0 after a drain, 2 when settings are wrong, 1 when it cannot go on.
 
-    *settings* are the classes to load; the first is CommonSettings. *serve* and *migrate* get their instances.
+    *settings* are the classes to load, CommonSettings among them. *serve* and *migrate* get their instances.
     """
     arguments = _parser(name, description, settings, has_migrations=migrate is not None).parse_args()
     try:
-        loaded = load(*settings)
-        common = loaded[0]
-        if not isinstance(common, CommonSettings):
-            raise TypeError("the first settings are the common ones")
+        loaded = LoadedSettings(load(*settings))
+        common = loaded.of(CommonSettings)
         logs.configure(level=common.log_level, style=common.log_format)
         if arguments.command == "migrate" and migrate is not None:
             migrate(loaded)
@@ -41,7 +56,7 @@ def run(
         _fail(name, group, 1)
 
 
-async def _awaited(serve: Callable[[tuple[Settings, ...]], Awaitable[None]], loaded: tuple[Settings, ...]) -> None:
+async def _awaited(serve: Callable[[LoadedSettings], Awaitable[None]], loaded: LoadedSettings) -> None:
     await serve(loaded)
 
 
