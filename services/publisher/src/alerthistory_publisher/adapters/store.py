@@ -1,0 +1,220 @@
+"""Deliveries in SQL."""
+
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, exists, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from alerthistory_common.alerts import EventKind, Fingerprint, Instant
+from alerthistory_common.database import Database
+from alerthistory_publisher.adapters.content import decode, encode
+from alerthistory_publisher.adapters.tables import deliveries
+from alerthistory_publisher.domain.deliveries import (
+    Claim,
+    Delivery,
+    DeliveryFilter,
+    DeliveryState,
+    Figures,
+    Order,
+)
+from alerthistory_publisher.domain.outcomes import Step
+from alerthistory_publisher.ports import Room
+
+_PENDING = DeliveryState.PENDING.value
+
+
+class SqlDeliveryStore:
+    """The port ``DeliveryStore`` over one table."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def order(self, orders: Sequence[Order]) -> None:
+        """Keep *orders*, durably and in their order; those that are already kept are left alone."""
+        rows = [_row(order) for order in orders]
+        insert = postgresql.insert if self._database.dialect == "postgresql" else sqlite.insert
+        statement = insert(deliveries).on_conflict_do_nothing(index_elements=["event_id", "target"])
+        await self._database.write(lambda connection: connection.execute(statement, rows))
+
+    async def claim(self, rooms: Sequence[Room], *, now: Instant) -> list[Claim]:
+        """Claim due deliveries, at most as many as there is room, and per (target, alert) only the oldest pending."""
+
+        async def work(connection: AsyncConnection) -> list[Claim]:
+            return [claim for room in rooms for claim in await _claim(connection, room, now)]
+
+        return await self._database.write(work)
+
+    async def record(self, claim: Claim, step: Step) -> bool:
+        """Keep what came of an attempt; return False when the delivery was claimed anew meanwhile."""
+        statement = (
+            update(deliveries)
+            .where(
+                deliveries.c.id == claim.delivery_id,
+                deliveries.c.attempts == claim.attempt,
+                deliveries.c.state == _PENDING,
+            )
+            .values(
+                state=step.state.value,
+                last_result=step.result,
+                last_status=step.status,
+                due_at=_micros(step.due_at),
+                delivered_at=_micros(step.delivered_at),
+            )
+        )
+        result = await self._database.write(lambda connection: connection.execute(statement))
+        return result.rowcount == 1
+
+    async def list_page(self, wanted: DeliveryFilter, *, limit: int, before: int | None) -> list[Delivery]:
+        """Return deliveries, newest first, with identities below *before*."""
+        conditions = _conditions(wanted)
+        if before is not None:
+            conditions.append(deliveries.c.id < before)
+        statement = select(deliveries).where(*conditions).order_by(deliveries.c.id.desc()).limit(limit)
+        result = await self._database.read(lambda connection: connection.execute(statement))
+        return [_delivery(row) for row in result]
+
+    async def retry(self, delivery_ids: Sequence[int], *, now: Instant, give_up_at: Instant) -> int:
+        """Make those that are dead pending again; return how many."""
+        statement = (
+            update(deliveries)
+            .where(deliveries.c.id.in_(delivery_ids), deliveries.c.state == DeliveryState.DEAD.value)
+            .values(state=_PENDING, due_at=now.micros, give_up_at=give_up_at.micros)
+        )
+        result = await self._database.write(lambda connection: connection.execute(statement))
+        return result.rowcount
+
+    async def bury(self, targets: Sequence[str], *, now: Instant) -> int:
+        """Give up what is too old and waits for none of *targets*; return how many."""
+        statement = (
+            update(deliveries)
+            .where(
+                deliveries.c.state == _PENDING,
+                deliveries.c.give_up_at < now.micros,
+                deliveries.c.due_at <= now.micros,
+                deliveries.c.target.not_in(targets),
+            )
+            .values(state=DeliveryState.DEAD.value, due_at=None, last_result="gave up: the target is gone or disabled")
+        )
+        result = await self._database.write(lambda connection: connection.execute(statement))
+        return result.rowcount
+
+    async def figures(self) -> Figures:
+        """Return how many deliveries stand where."""
+
+        async def work(connection: AsyncConnection) -> Figures:
+            counts = await connection.execute(
+                select(deliveries.c.state, func.count().label("number")).group_by(deliveries.c.state)
+            )
+            oldest = select(func.min(deliveries.c.ordered_at)).where(deliveries.c.state == _PENDING)
+            since = await connection.scalar(oldest)
+            by_state = {row.state: row.number for row in counts}
+            return Figures(**by_state, oldest_pending_at=None if since is None else Instant(since))
+
+        return await self._database.read(work)
+
+
+async def _claim(connection: AsyncConnection, room: Room, now: Instant) -> list[Claim]:
+    chosen = list(await connection.scalars(_due(room, now)))
+    if not chosen:
+        return []
+    statement = (
+        update(deliveries)
+        .where(deliveries.c.id.in_(chosen))
+        .values(attempts=deliveries.c.attempts + 1, due_at=room.leased_until.micros)
+        .returning(*deliveries.c)
+    )
+    return [_claimed(row) for row in await connection.execute(statement)]
+
+
+def _due(room: Room, now: Instant) -> Select[tuple[int]]:
+    """Select what is due and first in its line. SQLite has one writer and leaves FOR UPDATE out."""
+    older = deliveries.alias("older")
+    is_waiting = exists().where(
+        older.c.target == deliveries.c.target,
+        older.c.fp_hash == deliveries.c.fp_hash,
+        older.c.id < deliveries.c.id,
+        older.c.state == _PENDING,
+    )
+    return (
+        select(deliveries.c.id)
+        .where(
+            deliveries.c.state == _PENDING,
+            deliveries.c.target == room.target,
+            deliveries.c.due_at <= now.micros,
+            ~is_waiting,
+        )
+        .order_by(deliveries.c.due_at, deliveries.c.id)
+        .limit(room.slots)
+        .with_for_update(skip_locked=True)
+    )
+
+
+def _conditions(wanted: DeliveryFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.state is not None:
+        conditions.append(deliveries.c.state == wanted.state.value)
+    if wanted.target is not None:
+        conditions.append(deliveries.c.target == wanted.target)
+    if wanted.fingerprint is not None:
+        conditions.append(deliveries.c.fp_hash == _hash(wanted.fingerprint))
+    return conditions
+
+
+def _row(order: Order) -> dict[str, Any]:
+    event = order.publication.event
+    return {
+        "event_id": event.event_id,
+        "target": order.target,
+        "fp_hash": _hash(event.fingerprint),
+        "fingerprint": event.fingerprint,
+        "alert_name": event.alert_name,
+        "kind": event.kind.value,
+        "content": encode(order.publication),
+        "state": _PENDING,
+        "attempts": 0,
+        "ordered_at": order.ordered_at.micros,
+        "give_up_at": order.give_up_at.micros,
+        "due_at": order.ordered_at.micros,
+        "last_result": "",
+        "last_status": 0,
+    }
+
+
+def _claimed(row: Row[Any]) -> Claim:
+    return Claim(
+        delivery_id=row.id,
+        target=row.target,
+        attempt=row.attempts,
+        publication=decode(row.content),
+        ordered_at=Instant(row.ordered_at),
+        give_up_at=Instant(row.give_up_at),
+    )
+
+
+def _delivery(row: Row[Any]) -> Delivery:
+    return Delivery(
+        delivery_id=row.id,
+        event_id=row.event_id,
+        target=row.target,
+        fingerprint=Fingerprint(row.fingerprint),
+        alert_name=row.alert_name,
+        kind=EventKind(row.kind),
+        state=DeliveryState(row.state),
+        attempts=row.attempts,
+        last_result=row.last_result,
+        last_status_code=row.last_status,
+        ordered_at=Instant(row.ordered_at),
+        next_attempt_at=None if row.due_at is None else Instant(row.due_at),
+        delivered_at=None if row.delivered_at is None else Instant(row.delivered_at),
+    )
+
+
+def _hash(fingerprint: Fingerprint) -> bytes:
+    return sha256(fingerprint.encode()).digest()
+
+
+def _micros(moment: Instant | None) -> int | None:
+    return None if moment is None else moment.micros

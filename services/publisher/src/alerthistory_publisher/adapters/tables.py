@@ -1,0 +1,48 @@
+"""The publisher's tables."""
+
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table, UniqueConstraint
+
+from alerthistory_common.escaped_text import EscapedText
+
+METADATA = MetaData()
+
+# Times are microseconds since 1970. A lease is a ``due_at`` in the future; ``attempts`` counts claims, and fences.
+deliveries = Table(
+    "deliveries",
+    METADATA,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("event_id", EscapedText, nullable=False),
+    Column("target", EscapedText, nullable=False),
+    Column("fp_hash", LargeBinary, nullable=False),
+    Column("fingerprint", EscapedText, nullable=False),
+    Column("alert_name", EscapedText, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("state", String, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("ordered_at", BigInteger, nullable=False),
+    Column("give_up_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger),
+    Column("delivered_at", BigInteger),
+    Column("last_result", EscapedText, nullable=False),
+    Column("last_status", Integer, nullable=False),
+    UniqueConstraint("event_id", "target", name="deliveries_event_target"),
+)
+_pending = deliveries.c.state == "pending"
+# claim: what is due for a target; and whether an older one of the same alert waits
+Index("deliveries_due", deliveries.c.target, deliveries.c.due_at, postgresql_where=_pending, sqlite_where=_pending)
+Index(
+    "deliveries_line",
+    deliveries.c.target,
+    deliveries.c.fp_hash,
+    deliveries.c.id,
+    postgresql_where=_pending,
+    sqlite_where=_pending,
+)
+# bury, and the oldest pending one of the figures
+Index("deliveries_oldest", deliveries.c.ordered_at, postgresql_where=_pending, sqlite_where=_pending)
+Index("deliveries_give_up", deliveries.c.give_up_at, postgresql_where=_pending, sqlite_where=_pending)
+# list_page by each filter, and the counts by state
+Index("deliveries_by_state", deliveries.c.state, deliveries.c.id)
+Index("deliveries_by_target", deliveries.c.target, deliveries.c.id)
+Index("deliveries_by_alert", deliveries.c.fp_hash, deliveries.c.id)

@@ -1,0 +1,100 @@
+"""The composition root of the publisher."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import grpc
+
+from alerthistory.publisher.v1 import publisher_service_pb2_grpc, target_service_pb2_grpc
+from alerthistory_common import migrate
+from alerthistory_common.clock import Clock, SystemClock
+from alerthistory_common.component import Component
+from alerthistory_common.database import database_url, open_database
+from alerthistory_common.process import Host
+from alerthistory_common.settings import SettingsError
+from alerthistory_publisher.adapters.http_sender import open_sender
+from alerthistory_publisher.adapters.store import SqlDeliveryStore
+from alerthistory_publisher.adapters.targets_file import TargetsFile
+from alerthistory_publisher.application.dispatch import Dispatcher
+from alerthistory_publisher.application.publish import Publishing
+from alerthistory_publisher.application.targets import TargetDirectory
+from alerthistory_publisher.application.upkeep import keep_up
+from alerthistory_publisher.domain.outcomes import Backoff, full_jitter
+from alerthistory_publisher.domain.targets import InvalidTargetsError
+from alerthistory_publisher.metrics import PublisherMetrics
+from alerthistory_publisher.servicer import PublisherServicer, TargetServicer
+from alerthistory_publisher.settings import PublisherSettings
+
+SCHEMA = "publisher"
+MIGRATIONS = Path(__file__).parent / "migrations"
+_DRAIN_SHARE = 0.7
+
+
+@asynccontextmanager
+async def open_publisher(
+    host: Host,
+    settings: PublisherSettings,
+    *,
+    clock: Clock | None = None,
+    backoff: Backoff | None = None,
+) -> AsyncIterator[Component]:
+    """Yield the publisher. *clock* and *backoff* are for tests."""
+    clock = clock or SystemClock()
+    directory = TargetDirectory(TargetsFile(settings.targets_file))
+    await _load_targets(directory)
+    url = database_url(host.settings, settings.database_url, SCHEMA)
+    async with open_database(url, schema=SCHEMA) as database, open_sender(host.telemetry) as sender:
+        await migrate.require_current(database, scripts=MIGRATIONS, program="alerthistory-publisher")
+        store, metrics = SqlDeliveryStore(database), PublisherMetrics(host.registry)
+        dispatcher = Dispatcher(
+            store,
+            sender,
+            directory,
+            clock=clock,
+            metrics=metrics,
+            backoff=backoff or full_jitter(random.random),
+            concurrency=settings.target_concurrency,
+        )
+        publishing = Publishing(
+            store,
+            directory,
+            clock=clock,
+            metrics=metrics,
+            max_age=timedelta(seconds=settings.max_age_s),
+            wake=dispatcher.wake,
+        )
+
+        def register(server: grpc.aio.Server) -> tuple[str, ...]:
+            publisher_service_pb2_grpc.add_PublisherServiceServicer_to_server(
+                PublisherServicer(publishing, directory, clock=clock), server
+            )
+            target_service_pb2_grpc.add_TargetServiceServicer_to_server(TargetServicer(directory), server)
+            return "alerthistory.publisher.v1.PublisherService", "alerthistory.publisher.v1.TargetService"
+
+        async with asyncio.TaskGroup() as tasks:
+            background = [
+                tasks.create_task(dispatcher.run()),
+                tasks.create_task(keep_up(store, directory, clock=clock, metrics=metrics)),
+            ]
+            try:
+                yield Component(
+                    name="publisher",
+                    register=register,
+                    is_ready=database.is_available,
+                    drain=partial(dispatcher.drain, host.settings.drain_grace_s * _DRAIN_SHARE),
+                )
+            finally:
+                for task in background:
+                    task.cancel()
+
+
+async def _load_targets(directory: TargetDirectory) -> None:
+    try:
+        await directory.refresh()
+    except InvalidTargetsError as error:
+        raise SettingsError(error.problems) from error

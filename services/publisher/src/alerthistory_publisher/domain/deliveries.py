@@ -1,0 +1,89 @@
+"""Deliveries: one event on its way to one target."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import sha256
+
+from alerthistory_common.alerts import AlertEvent, EventKind, Fingerprint, Instant, Verdict
+
+
+class DeliveryState(StrEnum):
+    """Where a delivery stands."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """One event to tell about, and the verdict that goes with it."""
+
+    event: AlertEvent
+    verdict: Verdict | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A delivery that is wanted. One per (event, target) is made, however often it is ordered."""
+
+    publication: Publication
+    target: str
+    ordered_at: Instant
+    give_up_at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A delivery in the hands of one worker. *attempt* counts from 1 and fences: only the last claim records."""
+
+    delivery_id: int
+    target: str
+    attempt: int
+    publication: Publication
+    ordered_at: Instant
+    give_up_at: Instant
+
+    @property
+    def webhook_id(self) -> str:
+        """The receiver's idempotency key: the same on every attempt."""
+        text = f"{self.publication.event.event_id}\0{self.target}"
+        return f"ah_{sha256(text.encode()).hexdigest()[:32]}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A delivery as it is shown. ``last_status_code`` is 0 when the last attempt had no answer."""
+
+    delivery_id: int
+    event_id: str
+    target: str
+    fingerprint: Fingerprint
+    alert_name: str
+    kind: EventKind
+    state: DeliveryState
+    attempts: int
+    last_result: str
+    last_status_code: int
+    ordered_at: Instant
+    next_attempt_at: Instant | None
+    delivered_at: Instant | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryFilter:
+    """Which deliveries are wanted; what is None does not restrict."""
+
+    state: DeliveryState | None = None
+    target: str | None = None
+    fingerprint: Fingerprint | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """How many deliveries stand where, and since when the oldest pending one waits."""
+
+    pending: int = 0
+    delivered: int = 0
+    dead: int = 0
+    oldest_pending_at: Instant | None = None

@@ -1,0 +1,1 @@
+"""How alerts are written for their receivers: one pure module per format."""

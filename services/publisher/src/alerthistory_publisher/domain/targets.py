@@ -1,0 +1,47 @@
+"""Targets: the receivers of alerts, as configured."""
+
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from alerthistory_common.errors import FailedPreconditionError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One receiver. The address and the headers may hold secrets: they are shown to nobody, not even by ``repr``."""
+
+    name: str
+    format: str
+    url: str = field(repr=False)
+    is_enabled: bool = True
+    sends_resolved: bool = True
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    timeout_s: float = 10.0
+
+    @property
+    def address(self) -> str:
+        """Scheme, host and port: what may be shown of the URL."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Return the texts that must not leak, the longest first."""
+        parts = urlsplit(self.url)
+        values = [value for _, value in self.headers]
+        words = [word for value in values for word in value.split()]
+        found = {self.url, parts.path, parts.query, parts.fragment, parts.netloc.rpartition("@")[0], *values, *words}
+        return tuple(sorted((text for text in found if len(text) > _SHORT), key=len, reverse=True))
+
+
+_SHORT = 5  # "/", "Token": hiding these would only garble.
+
+
+class InvalidTargetsError(FailedPreconditionError):
+    """The configuration of the targets is wrong; *problems* names every mistake."""
+
+    reason = "INVALID_TARGETS"
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("the targets stay as they are, their configuration is wrong: " + "; ".join(problems))
+        self.problems = problems

@@ -1,0 +1,43 @@
+"""The publisher's metrics. Target names come from the configuration: a closed set."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+
+class PublisherMetrics:
+    """What the publisher counts."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.events = Counter(
+            "alerthistory_publisher_events_total", "Events that were to be published", ["kind"], registry=registry
+        )
+        self.deliveries = Counter(
+            "alerthistory_publisher_deliveries_total",
+            "Deliveries that ended, by target and how: delivered or dead",
+            ["target", "state"],
+            registry=registry,
+        )
+        self.attempts = Counter(
+            "alerthistory_publisher_attempts_total",
+            "Attempts to deliver, by target and outcome",
+            ["target", "outcome"],
+            registry=registry,
+        )
+        self.duration = Histogram(
+            "alerthistory_publisher_attempt_duration_seconds",
+            "How long attempts took",
+            ["target"],
+            registry=registry,
+        )
+        self.fenced = Counter(
+            "alerthistory_publisher_fenced_results_total",
+            "Results that came too late: the delivery was claimed anew meanwhile",
+            ["target"],
+            registry=registry,
+        )
+        self.pending = Gauge(
+            "alerthistory_publisher_pending_deliveries", "Deliveries that wait for an attempt", registry=registry
+        )
+        self.oldest = Gauge(
+            "alerthistory_publisher_oldest_pending_seconds", "How long the oldest of them waits", registry=registry
+        )
+        self.dead = Gauge("alerthistory_publisher_dead_deliveries", "Deliveries that were given up", registry=registry)

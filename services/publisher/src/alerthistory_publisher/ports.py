@@ -1,0 +1,68 @@
+"""What the publisher's use cases need from the outside."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from alerthistory_common.alerts import Instant
+from alerthistory_publisher.domain.deliveries import Claim, Delivery, DeliveryFilter, Figures, Order
+from alerthistory_publisher.domain.outcomes import Answer, Step
+from alerthistory_publisher.domain.parcels import Parcel
+from alerthistory_publisher.domain.targets import Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """How many more deliveries may go to a target now, and until when a claim on them lasts."""
+
+    target: str
+    slots: int
+    leased_until: Instant
+
+
+class DeliveryStore(Protocol):
+    """Keeps deliveries. Every method raises StoreUnavailableError while the database is away."""
+
+    async def order(self, orders: Sequence[Order]) -> None:
+        """Keep *orders*, durably and in their order; those that are already kept are left alone."""
+        ...
+
+    async def claim(self, rooms: Sequence[Room], *, now: Instant) -> list[Claim]:
+        """Claim due deliveries, at most as many as there is room, and per (target, alert) only the oldest pending."""
+        ...
+
+    async def record(self, claim: Claim, step: Step) -> bool:
+        """Keep what came of an attempt; return False when the delivery was claimed anew meanwhile."""
+        ...
+
+    async def list_page(self, wanted: DeliveryFilter, *, limit: int, before: int | None) -> list[Delivery]:
+        """Return deliveries, newest first, with identities below *before*."""
+        ...
+
+    async def retry(self, delivery_ids: Sequence[int], *, now: Instant, give_up_at: Instant) -> int:
+        """Make those that are dead pending again; return how many."""
+        ...
+
+    async def bury(self, targets: Sequence[str], *, now: Instant) -> int:
+        """Give up what is too old and waits for none of *targets*; return how many."""
+        ...
+
+    async def figures(self) -> Figures:
+        """Return how many deliveries stand where."""
+        ...
+
+
+class Sender(Protocol):
+    """Talks to receivers."""
+
+    async def send(self, target: Target, parcel: Parcel) -> Answer:
+        """Return what *target* answered. Takes at most the target's timeout, and never raises for what it does."""
+        ...
+
+
+class TargetSource(Protocol):
+    """Where targets are configured."""
+
+    async def load(self) -> tuple[Target, ...]:
+        """Return the targets; raise InvalidTargetsError naming every problem."""
+        ...

@@ -1,0 +1,214 @@
+"""The RPCs of the publisher: protobuf to domain and back, and no rules."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import grpc
+
+from alerthistory.publisher.v1 import (
+    delivery_pb2,
+    publisher_service_pb2,
+    publisher_service_pb2_grpc,
+    target_pb2,
+    target_service_pb2,
+    target_service_pb2_grpc,
+)
+from alerthistory_common import alert_codec, paging
+from alerthistory_common.alerts import Fingerprint, Instant
+from alerthistory_common.clock import Clock
+from alerthistory_common.errors import FieldViolation, InvalidArgumentError, PageTokenMismatchError
+from alerthistory_common.telemetry import current_traceparent
+from alerthistory_publisher.application.publish import Publishing
+from alerthistory_publisher.application.targets import TargetDirectory
+from alerthistory_publisher.domain.deliveries import Delivery, DeliveryFilter, DeliveryState, Publication
+from alerthistory_publisher.domain.targets import Target
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+_MAX_ITEMS = 1000
+_MAX_EVENT_ID = 200
+_PAGE_SIZE = 50
+_STATES = {
+    DeliveryState.PENDING: delivery_pb2.DELIVERY_STATE_PENDING,
+    DeliveryState.DELIVERED: delivery_pb2.DELIVERY_STATE_DELIVERED,
+    DeliveryState.DEAD: delivery_pb2.DELIVERY_STATE_DEAD,
+}
+_STATES_BACK = {value: key for key, value in _STATES.items()}
+
+
+class PublisherServicer(publisher_service_pb2_grpc.PublisherServiceServicer):
+    """Orders deliveries and shows them."""
+
+    def __init__(self, publishing: Publishing, directory: TargetDirectory, *, clock: Clock) -> None:
+        self._publishing = publishing
+        self._directory = directory
+        self._clock = clock
+        self._started_at = clock.now()
+
+    async def PublishAlerts(  # noqa: N802  # gRPC's spelling, as below.
+        self,
+        request: publisher_service_pb2.PublishAlertsRequest,
+        context: Context,
+    ) -> publisher_service_pb2.PublishAlertsResponse:
+        """Order the delivery of events; OK once that is durable."""
+        _check_count(len(request.publications), "publications")
+        told = await self._publishing.publish(_publications(request.publications))
+        return publisher_service_pb2.PublishAlertsResponse(
+            results=[publisher_service_pb2.PublishResult(targets=names) for names in told]
+        )
+
+    async def ListDeliveries(  # noqa: N802
+        self,
+        request: publisher_service_pb2.ListDeliveriesRequest,
+        context: Context,
+    ) -> publisher_service_pb2.ListDeliveriesResponse:
+        """Return a page of deliveries, newest first."""
+        size = paging.page_size(request.page_size, default=_PAGE_SIZE)
+        wanted = _filter(request.filter)
+        before = _before(paging.decode_token(request.page_token, wanted))
+        found = await self._publishing.page(wanted, limit=size + 1, before=before)
+        token = paging.encode_token((found[size - 1].delivery_id,), wanted) if len(found) > size else ""
+        return publisher_service_pb2.ListDeliveriesResponse(
+            deliveries=[_delivery_message(each) for each in found[:size]], next_page_token=token
+        )
+
+    async def RetryDeliveries(  # noqa: N802
+        self,
+        request: publisher_service_pb2.RetryDeliveriesRequest,
+        context: Context,
+    ) -> publisher_service_pb2.RetryDeliveriesResponse:
+        """Make dead deliveries pending again."""
+        _check_count(len(request.delivery_ids), "delivery_ids")
+        count = await self._publishing.retry(request.delivery_ids)
+        return publisher_service_pb2.RetryDeliveriesResponse(retried_count=count)
+
+    async def GetStatus(  # noqa: N802
+        self,
+        request: publisher_service_pb2.GetStatusRequest,
+        context: Context,
+    ) -> publisher_service_pb2.GetStatusResponse:
+        """Return figures for dashboards."""
+        figures = await self._publishing.figures()
+        since = figures.oldest_pending_at
+        age = None if since is None else alert_codec.duration(_age(since, self._clock.now()))
+        return publisher_service_pb2.GetStatusResponse(
+            targets=len(self._directory.targets),
+            enabled_targets=len(self._directory.enabled()),
+            pending=figures.pending,
+            delivered=figures.delivered,
+            dead=figures.dead,
+            oldest_pending_age=age,
+            started_at=alert_codec.timestamp(self._started_at),
+        )
+
+
+class TargetServicer(target_service_pb2_grpc.TargetServiceServicer):
+    """Shows and reloads the targets."""
+
+    def __init__(self, directory: TargetDirectory) -> None:
+        self._directory = directory
+
+    async def ListTargets(  # noqa: N802
+        self,
+        request: target_service_pb2.ListTargetsRequest,
+        context: Context,
+    ) -> target_service_pb2.ListTargetsResponse:
+        """Return all targets in the order of their configuration."""
+        return target_service_pb2.ListTargetsResponse(targets=_target_messages(self._directory.targets))
+
+    async def RefreshTargets(  # noqa: N802
+        self,
+        request: target_service_pb2.RefreshTargetsRequest,
+        context: Context,
+    ) -> target_service_pb2.RefreshTargetsResponse:
+        """Read the configuration anew; FAILED_PRECONDITION when it is wrong."""
+        await self._directory.refresh()
+        return target_service_pb2.RefreshTargetsResponse(targets=_target_messages(self._directory.targets))
+
+
+def _check_count(count: int, field: str) -> None:
+    if count > _MAX_ITEMS:
+        violation = FieldViolation(field=field, description=f"must hold at most {_MAX_ITEMS}")
+        raise InvalidArgumentError(f"{field} holds {count}, at most {_MAX_ITEMS} are taken", violation)
+
+
+def _publications(messages: Iterable[publisher_service_pb2.Publication]) -> list[Publication]:
+    """Return the publications; raise InvalidArgumentError naming every one that cannot be understood."""
+    found, violations = [], []
+    for number, message in enumerate(messages):
+        try:
+            found.append(_publication(message))
+        except ValueError as error:
+            violations.append(FieldViolation(field=f"publications[{number}]", description=str(error)))
+    if violations:
+        raise InvalidArgumentError("some publications cannot be understood", *violations)
+    return found
+
+
+def _publication(message: publisher_service_pb2.Publication) -> Publication:
+    event = alert_codec.event(message.event)
+    if not 0 < len(event.event_id) <= _MAX_EVENT_ID:
+        raise ValueError(f"event_id must have 1 to {_MAX_EVENT_ID} characters")
+    return Publication(
+        event=replace(event, traceparent=event.traceparent or current_traceparent()),
+        verdict=alert_codec.verdict(message.verdict) if message.HasField("verdict") else None,
+    )
+
+
+def _filter(message: publisher_service_pb2.DeliveryFilter) -> DeliveryFilter:
+    if message.state and message.state not in _STATES_BACK:
+        violation = FieldViolation(field="filter.state", description="must be a known state")
+        raise InvalidArgumentError(f"unknown state {message.state}", violation)
+    return DeliveryFilter(
+        state=_STATES_BACK.get(message.state),
+        target=message.target or None,
+        fingerprint=Fingerprint(message.fingerprint) if message.fingerprint else None,
+    )
+
+
+def _before(cursor: paging.Cursor | None) -> int | None:
+    match cursor:
+        case None:
+            return None
+        case (int() as before,) if 0 < before < 2**63:
+            return before
+        case _:
+            raise PageTokenMismatchError("page_token is not one of ours")
+
+
+def _delivery_message(delivery: Delivery) -> delivery_pb2.Delivery:
+    due_at, delivered_at = delivery.next_attempt_at, delivery.delivered_at
+    return delivery_pb2.Delivery(
+        delivery_id=delivery.delivery_id,
+        event_id=delivery.event_id,
+        target=delivery.target,
+        fingerprint=delivery.fingerprint,
+        alert_name=delivery.alert_name,
+        kind=alert_codec.kind_message(delivery.kind),
+        state=_STATES[delivery.state],
+        attempts=delivery.attempts,
+        last_result=delivery.last_result,
+        last_status_code=delivery.last_status_code,
+        created_at=alert_codec.timestamp(delivery.ordered_at),
+        next_attempt_at=None if due_at is None else alert_codec.timestamp(due_at),
+        delivered_at=None if delivered_at is None else alert_codec.timestamp(delivered_at),
+    )
+
+
+def _target_messages(targets: Iterable[Target]) -> list[target_pb2.Target]:
+    return [
+        target_pb2.Target(
+            name=each.name,
+            format=each.format,
+            address=each.address,
+            is_enabled=each.is_enabled,
+            sends_resolved=each.sends_resolved,
+        )
+        for each in targets
+    ]
+
+
+def _age(since: Instant, now: Instant) -> timedelta:
+    return max(timedelta(microseconds=now.micros - since.micros), timedelta(0))

@@ -1,0 +1,31 @@
+"""The publisher's settings."""
+
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from alerthistory_common.settings import PREFIX, Settings
+
+
+class PublisherSettings(Settings):
+    """What the publisher reads."""
+
+    section: ClassVar[str] = "publisher"
+    model_config = SettingsConfigDict(env_prefix=PREFIX + "PUBLISHER_")
+
+    grpc_listen: str = Field("127.0.0.1:7054", description="Address of the gRPC server.")
+    metrics_listen: str = Field("127.0.0.1:7064", description="Address of `/metrics`; empty: off.")
+    database_url: str = Field(
+        "", description="The publisher's own database; empty: the common one, or a SQLite file in the data folder."
+    )
+    targets_file: Path | None = Field(
+        None, description="YAML file of the targets (see `deploy/targets.example.yaml`); empty: nothing is published."
+    )
+    target_concurrency: int = Field(
+        8, ge=1, le=100, description="How many deliveries may be on their way to one target at a time."
+    )
+    max_age_s: float = Field(
+        86_400, ge=1, le=30 * 86_400, description="Seconds after which a delivery that keeps failing is given up."
+    )
