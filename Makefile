@@ -14,7 +14,7 @@ NOT_LOCKED := $(foreach p,protos common client history ingest classifier publish
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-header $(NOT_LOCKED)
 SETUP_STAMP := $(VENV)/.setup
 
-.PHONY: help setup run up demo test test-fast check fmt lint types imports proto proto-check locks docs bench manifests clean
+.PHONY: help setup run up demo test check fmt lint types imports proto proto-check locks docs bench kill manifests clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -91,3 +91,15 @@ proto-check: $(SETUP_STAMP) ## Lint the contracts, look for breaks since the las
 
 clean: ## Remove what was built (not the data)
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+docs: $(SETUP_STAMP) ## Write the settings tables into the READMEs
+	$(BIN)/python -m tests.readmes
+
+bench: $(SETUP_STAMP) ## Measure how many alerts a second are acknowledged (loopback, bounded)
+	$(BIN)/python -m tests.load.ingest $(SECONDS_EACH)
+
+kill: $(SETUP_STAMP) ## Kill the process 200 times while alerts are posted, and look for losses (about 8 minutes)
+	$(BIN)/python -m tests.e2e.kill_rounds $(or $(ROUNDS),200)
+
+manifests: $(SETUP_STAMP) ## Render the Kubernetes manifests (needs kubectl)
+	kubectl kustomize deploy/kustomize/base
