@@ -1,0 +1,1 @@
+"""The HTTP gateway: the legacy REST bytes, limits and the web page; everything else is asked of the services."""

@@ -1,0 +1,1 @@
+"""The ways of the legacy HTTP interface: how it routes, writes, refuses and counts."""

@@ -1,0 +1,16 @@
+"""Spans of HTTP requests."""
+
+from typing import cast
+
+from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
+from starlette.types import ASGIApp
+
+from alerthistory_common.telemetry import Telemetry
+
+
+def traced(app: ASGIApp, telemetry: Telemetry) -> ASGIApp:
+    """Return *app* with one span for each request; *app* itself when nothing is traced."""
+    if not telemetry.is_enabled:
+        return app
+    middleware = OpenTelemetryMiddleware(app, tracer_provider=telemetry.provider, exclude_spans=["receive", "send"])
+    return cast("ASGIApp", middleware)
