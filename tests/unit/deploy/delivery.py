@@ -57,12 +57,6 @@ def service_manifests(service: str) -> list[Manifest]:
     return [manifest for name in listed["resources"] for manifest in read_manifests(place / name)]
 
 
-def workload(manifests: list[Manifest]) -> Manifest:
-    """Return the one Deployment or StatefulSet among *manifests*."""
-    (found,) = [each for each in manifests if each["kind"] in {"Deployment", "StatefulSet"}]
-    return found
-
-
 def read_variables(place: Path) -> dict[str, str]:
     """Return the variables of an env file."""
     lines = [line for line in place.read_text().splitlines() if line and not line.startswith("#")]

@@ -23,7 +23,6 @@ from tests.unit.deploy.delivery import (
     service_manifests,
     set_only,
     settings_class,
-    workload,
 )
 
 KUSTOMIZATIONS = sorted(KUSTOMIZE.rglob("kustomization.yaml"))
@@ -48,14 +47,14 @@ def test_the_base_holds_every_service_and_every_service_has_its_manifests() -> N
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_is_deployable_alone(service: str) -> None:
     kinds = sorted(each["kind"] for each in service_manifests(service))
-    assert kinds == sorted([workload_kind(service), "PodDisruptionBudget", "Service", "ServiceAccount"])
+    assert kinds == ["Deployment", "PodDisruptionBudget", "Service", "ServiceAccount"]
     assert {each["metadata"]["name"] for each in service_manifests(service)} == {f"alerthistory-{service}"}
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_all_selectors_select_the_pods(service: str) -> None:
     labels = {"app.kubernetes.io/name": f"alerthistory-{service}"}
-    spec = workload(service_manifests(service))["spec"]
+    spec = only_kind("Deployment", service)["spec"]
     assert spec["template"]["metadata"]["labels"] == spec["selector"]["matchLabels"] == labels
     assert only_kind("Service", service)["spec"]["selector"] == labels
     assert only_kind("PodDisruptionBudget", service)["spec"]["selector"]["matchLabels"] == labels
@@ -129,18 +128,9 @@ def test_services_without_a_database_know_no_database() -> None:
         assert "env" not in main_container(service)
 
 
-def test_the_spool_outlives_its_pod() -> None:
-    manifest = workload(service_manifests("ingest"))
-    assert manifest["kind"] == "StatefulSet"
-    assert {"name": "data", "mountPath": "/data"} in main_container("ingest")["volumeMounts"]
-    assert [each["metadata"]["name"] for each in manifest["spec"]["volumeClaimTemplates"]] == ["data"]
-
-
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_volume_mounted_is_there(service: str) -> None:
-    spec = workload(service_manifests(service))["spec"]
-    claims = [each["metadata"]["name"] for each in spec.get("volumeClaimTemplates", [])]
-    volumes = {*claims, *(each["name"] for each in pod(service)["volumes"])}
+    volumes = {each["name"] for each in pod(service)["volumes"]}
     assert {mount["name"] for each in containers(service) for mount in each["volumeMounts"]} == volumes
 
 
@@ -167,7 +157,7 @@ def test_the_program_takes_its_settings(service: str, monkeypatch: pytest.Monkey
 def test_ports_are_the_defaults_ports_and_those_of_the_image(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
     own = settings_class(service)
     _, loaded = loaded_with(variables(service), own, monkeypatch)
-    defaults = {name: split_address(own.model_fields[name].default)[1] for name in listeners(loaded)}
+    defaults = {name: split_address(address)[1] for name, address in listeners(own.model_construct()).items()}
     assert {name: split_address(address)[1] for name, address in listeners(loaded).items()} == defaults
     opened = {f"{each['name']}_listen": each["containerPort"] for each in main_container(service)["ports"]}
     assert opened.items() <= defaults.items()
@@ -232,11 +222,6 @@ def named_files(place: Path) -> Iterator[Path]:
         yield (place.parent / name).resolve()
 
 
-def workload_kind(service: str) -> str:
-    """Return what kind of workload *service* is: ingest keeps a spool."""
-    return "StatefulSet" if service == "ingest" else "Deployment"
-
-
 def only_kind(kind: str, service: str) -> Manifest:
     """Return the one manifest of *kind* of *service*."""
     (found,) = [each for each in service_manifests(service) if each["kind"] == kind]
@@ -245,7 +230,7 @@ def only_kind(kind: str, service: str) -> Manifest:
 
 def pod(service: str) -> dict[str, Any]:
     """Return the pod of *service*."""
-    found: dict[str, Any] = workload(service_manifests(service))["spec"]["template"]["spec"]
+    found: dict[str, Any] = only_kind("Deployment", service)["spec"]["template"]["spec"]
     return found
 
 
@@ -280,5 +265,7 @@ def compose() -> dict[str, Any]:
 
 
 def listeners(loaded: Settings) -> dict[str, str]:
-    """Return the addresses that a service listens on, by the name of the field."""
-    return {name: str(getattr(loaded, name)) for name in type(loaded).model_fields if name.endswith("_listen")}
+    """Return the addresses that a service listens on; that of the gateway's HTTP is two settings."""
+    values = {name: getattr(loaded, name) for name in type(loaded).model_fields}
+    found = {name: str(value) for name, value in values.items() if name.endswith("_listen")}
+    return found | ({"http_listen": f"{values['host']}:{values['port']}"} if "host" in values else {})
