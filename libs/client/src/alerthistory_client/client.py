@@ -155,19 +155,18 @@ class Client:
         holds its cursor: keep the last one to go on in another process.
         """
         newest = [event async for event in self.list_events(limit=1)]
-        position = Position(cursor=cursor, backlog=backlog, latest=newest[0].cursor if newest else None)
+        position = Position.first(cursor=cursor, backlog=backlog, latest=newest[0].cursor if newest else None)
         pause_s = 0.0
         while True:
             try:
                 async with aclosing(self._events_from(position)) as events:
                     async for event in events:
-                        position.advance(event.cursor)
+                        position = Position(cursor=event.cursor)
                         pause_s = 0.0
                         yield event
             except UnavailableError as error:
                 if not pause_s:
                     on_pause(error)
-            position.interrupted()
             pause_s = min(pause_s * 2 or _FIRST_PAUSE_S, _LONGEST_PAUSE_S)
             await asyncio.sleep(pause_s)
 
