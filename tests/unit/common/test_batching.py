@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from alerthistory_common.batching import batcher
+from alerthistory_common.deadlines import budget, deadline_in
 from alerthistory_common.errors import DrainingError
 
 
@@ -86,3 +87,16 @@ async def test_leaving_waits_for_what_is_in_flight() -> None:
     assert await waiting == 10
     with pytest.raises(DrainingError):
         await batches.submit(2)
+
+
+async def test_a_batch_has_no_callers_deadline() -> None:
+    seen: list[float] = []
+
+    async def handle(items: Sequence[int]) -> list[int]:
+        seen.append(budget(30.0))
+        return list(items)
+
+    async with batcher(handle, max_items=1, max_in_flight=1) as batches:
+        with deadline_in(0.5):
+            await asyncio.gather(*(batches.submit(number) for number in range(3)))
+    assert seen == [30.0, 30.0, 30.0]

@@ -1,6 +1,7 @@
 """Coalescing: while one batch is in flight, what arrives becomes the next one. There are no timers."""
 
 import asyncio
+import contextvars
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -37,6 +38,7 @@ class Batcher(Generic[T, R]):
         self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
         self._in_flight = 0
         self._is_closed = False
+        self._context = contextvars.copy_context()
 
     def close(self) -> None:
         """Take no more items; those that wait are still handled."""
@@ -54,7 +56,9 @@ class Batcher(Generic[T, R]):
     def _start_more(self) -> None:
         while self._waiting and self._in_flight < self._max_in_flight:
             self._in_flight += 1
-            self._tasks.create_task(self._run(self._next_batch()))
+            # A batch belongs to no single caller: the deadline and the span of whoever began it must not be its own,
+            # nor, under load, those of every batch after it.
+            self._tasks.create_task(self._run(self._next_batch()), context=self._context.copy())
 
     def _next_batch(self) -> list[tuple[T, asyncio.Future[R]]]:
         batch = [self._waiting.popleft()]
