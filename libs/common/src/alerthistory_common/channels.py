@@ -55,12 +55,19 @@ async def open_channel(target: str, telemetry: Telemetry) -> AsyncIterator[grpc.
         await channel.close()
 
 
-async def call(method: "grpc.aio.UnaryUnaryMultiCallable[_Q, _R]", request: _Q, *, timeout_s: float) -> _R:
+async def call(
+    method: "grpc.aio.UnaryUnaryMultiCallable[_Q, _R]",
+    request: _Q,
+    *,
+    timeout_s: float,
+    wait_for_ready: bool | None = None,
+) -> _R:
     """Return the response of a unary call that takes *timeout_s* at most, or what remains of the caller's deadline.
 
+    *wait_for_ready* False fails after a few quick attempts when the service is away, instead of at the timeout.
     Failures are raised as errors of our tree.
     """
     try:
-        return await method(request, timeout=budget(timeout_s))
+        return await method(request, timeout=budget(timeout_s), wait_for_ready=wait_for_ready)
     except grpc.aio.AioRpcError as error:
         raise rpc_status.from_rpc_error(error) from error
