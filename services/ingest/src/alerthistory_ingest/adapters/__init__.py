@@ -1,0 +1,1 @@
+"""How the ingest service reaches other services, traces and metrics."""

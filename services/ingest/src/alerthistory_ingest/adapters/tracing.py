@@ -1,0 +1,32 @@
+"""Spans of reading and processing."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from opentelemetry.trace import SpanKind
+
+from alerthistory_common.alerts import AlertEvent
+from alerthistory_common.telemetry import Telemetry, current_traceparent
+
+
+class SpanTracer:
+    """Makes spans with *telemetry*."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
+
+    @contextmanager
+    def reading(self, parent: str) -> Iterator[str]:
+        """Run the block in a span below the traceparent *parent*; yields the traceparent of that span."""
+        with self._telemetry.span("ingest payload", parent=parent):
+            yield current_traceparent()
+
+    @contextmanager
+    def processing(self, event: AlertEvent, *, is_young: bool) -> Iterator[None]:
+        """Run the block in a span of the trace that brought *event*, or in a new trace linked to it if it is old."""
+        parent, linked = (event.traceparent, ()) if is_young else ("", (event.traceparent,))
+        facts = {"alerthistory.event_id": event.event_id, "alerthistory.event_kind": event.kind.value}
+        with self._telemetry.span(
+            "process alert", parent=parent, kind=SpanKind.CONSUMER, linked=linked, attributes=facts
+        ):
+            yield

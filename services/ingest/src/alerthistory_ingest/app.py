@@ -1,0 +1,99 @@
+"""The composition root of the ingest service."""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from uuid import uuid4
+
+import grpc
+
+from alerthistory.ingest.v1 import ingest_service_pb2
+from alerthistory.ingest.v1.ingest_service_pb2_grpc import add_IngestServiceServicer_to_server
+from alerthistory_common.batching import batcher
+from alerthistory_common.clock import SystemClock
+from alerthistory_common.component import Component
+from alerthistory_common.process import Host
+from alerthistory_ingest.adapters.classifier import GrpcClassifier
+from alerthistory_ingest.adapters.history import GrpcHistory
+from alerthistory_ingest.adapters.metrics import PrometheusMeter
+from alerthistory_ingest.adapters.publisher import GrpcPublisher
+from alerthistory_ingest.adapters.tracing import SpanTracer
+from alerthistory_ingest.application.ingest import Ingest, ReadingRules
+from alerthistory_ingest.application.pipeline import Pipeline, PipelineRules
+from alerthistory_ingest.application.quarantine import Quarantine
+from alerthistory_ingest.application.recorder import MAX_WEIGHT, Recorder, Submission
+from alerthistory_ingest.servicer import IngestServicer
+from alerthistory_ingest.settings import IngestSettings
+
+# What is left of the grace period is for giving leases back.
+_SHARE_OF_GRACE = 0.8
+
+
+@asynccontextmanager
+async def open_ingest(
+    host: Host,
+    settings: IngestSettings,
+    *,
+    history: grpc.aio.Channel,
+    classifier: grpc.aio.Channel,
+    publisher: grpc.aio.Channel,
+) -> AsyncIterator[Component]:
+    """Yield the ingest service, which calls the others over the given channels."""
+    clock = SystemClock()
+    meter = PrometheusMeter(host.registry)
+    tracer = SpanTracer(host.telemetry)
+    is_store_only = settings.webhook == "store"
+    store = GrpcHistory(
+        history, lease_owner=_lease_owner(), is_store_only=is_store_only, timeout_s=settings.history_timeout_s
+    )
+    async with asyncio.TaskGroup() as tasks:
+        pipeline = Pipeline(
+            history=store,
+            classifier=GrpcClassifier(classifier, timeout_s=settings.classify_timeout_s),
+            publisher=GrpcPublisher(publisher, timeout_s=settings.publish_timeout_s),
+            rules=PipelineRules(capacity=settings.pipeline_slots, poll_interval_s=settings.poll_interval_s),
+            clock=clock,
+            tracer=tracer,
+            meter=meter,
+            tasks=tasks,
+        )
+        meter.watch_pipeline(in_flight=lambda: pipeline.in_flight, capacity=pipeline.capacity)
+        async with batcher(
+            Recorder(store, pipeline, meter).record,
+            max_items=MAX_WEIGHT,
+            max_in_flight=settings.record_batches,
+            weigh=Submission.weight,
+        ) as records:
+            ingest = Ingest(records.submit, _reading_rules(settings), tracer, meter)
+            servicer = IngestServicer(ingest, Quarantine(store, ingest, clock), pipeline, clock)
+            if not is_store_only:
+                tasks.create_task(pipeline.poll())
+            try:
+                yield Component(
+                    name="ingest",
+                    register=lambda server: _register(server, servicer),
+                    is_ready=store.is_ready,
+                    drain=lambda: pipeline.drain(host.settings.drain_grace_s * _SHARE_OF_GRACE),
+                )
+            finally:
+                await pipeline.drain(0)
+
+
+def _register(server: grpc.aio.Server, servicer: IngestServicer) -> tuple[str, ...]:
+    add_IngestServiceServicer_to_server(servicer, server)
+    return (ingest_service_pb2.DESCRIPTOR.services_by_name["IngestService"].full_name,)
+
+
+def _reading_rules(settings: IngestSettings) -> ReadingRules:
+    return ReadingRules(
+        resolve_timeout=timedelta(seconds=settings.resolve_timeout_s),
+        max_quarantined_bytes=settings.max_quarantined_bytes,
+    )
+
+
+def _lease_owner() -> str:
+    """Return a name that no other replica has, nor this one after a restart."""
+    return f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"

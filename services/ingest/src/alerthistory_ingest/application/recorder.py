@@ -1,0 +1,87 @@
+"""Recording what was read: many submissions become one call to history."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain, pairwise
+
+from alerthistory_common.alerts import Report
+from alerthistory_common.errors import DeadlineExceededError, UnavailableError
+from alerthistory_ingest.application.pipeline import Pipeline
+from alerthistory_ingest.domain.quarantine import Quarantined
+from alerthistory_ingest.domain.reading import size_of
+from alerthistory_ingest.ports import History, Meter, Outcome
+
+MAX_WEIGHT = 5000
+_BYTES_PER_UNIT = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """What is to be recorded together."""
+
+    reports: Sequence[Report] = ()
+    quarantine: Sequence[Quarantined] = ()
+
+    def weight(self) -> int:
+        """Return how much of a call this fills: one per report or row, more for large ones."""
+        return sum(map(_weight, self.reports)) + sum(map(_weight, self.quarantine))
+
+
+class Recorder:
+    """Hands submissions to history and the resulting work to the pipeline."""
+
+    def __init__(self, history: History, pipeline: Pipeline, meter: Meter) -> None:
+        self._history = history
+        self._pipeline = pipeline
+        self._meter = meter
+
+    async def record(self, submissions: Sequence[Submission]) -> list[Sequence[Outcome]]:
+        """Return the outcomes of each submission, once all of them are durable. The handler of a Batcher.
+
+        Raises UnavailableError when history does not say so.
+        """
+        reports = [report for submission in submissions for report in submission.reports]
+        quarantine = [row for submission in submissions for row in submission.quarantine]
+        try:
+            with self._meter.timing("record"), self._pipeline.room(len(reports)) as room:
+                recorded = await self._history.record(reports, quarantine, capacity=room.size)
+                room.fill(recorded.work, "record")
+        except DeadlineExceededError as error:
+            self._meter.failure("record")
+            raise UnavailableError("the history service does not answer") from error
+        except UnavailableError:
+            self._meter.failure("record")
+            raise
+        return _split(recorded.outcomes, submissions)
+
+
+def cut(reports: Iterable[Report], quarantine: Iterable[Quarantined] = ()) -> list[Submission]:
+    """Return submissions that fit into one call each, in order; none when there is nothing to record."""
+    parts: list[tuple[list[Report], list[Quarantined]]] = []
+    weight = MAX_WEIGHT
+    items: Iterable[Report | Quarantined] = chain[Report | Quarantined](quarantine, reports)
+    for item in items:
+        own = _weight(item)
+        if weight + own > MAX_WEIGHT:
+            parts.append(([], []))
+            weight = 0
+        if isinstance(item, Quarantined):
+            parts[-1][1].append(item)
+        else:
+            parts[-1][0].append(item)
+        weight += own
+    return [Submission(reports=part[0], quarantine=part[1]) for part in parts]
+
+
+def _weight(item: Report | Quarantined) -> int:
+    size = len(item.body) if isinstance(item, Quarantined) else size_of(item)
+    return max(1, size // _BYTES_PER_UNIT)
+
+
+def _split(outcomes: Sequence[Outcome], submissions: Sequence[Submission]) -> list[Sequence[Outcome]]:
+    ends = [0]
+    for submission in submissions:
+        ends.append(ends[-1] + len(submission.reports))
+    if len(outcomes) != ends[-1]:
+        raise UnavailableError("the history service answered with another number of results than it was asked for")
+    return [outcomes[start:end] for start, end in pairwise(ends)]

@@ -1,0 +1,45 @@
+"""The settings of the ingest service."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from alerthistory_common.settings import Settings
+
+
+class IngestSettings(Settings):
+    """What the ingest service reads."""
+
+    section: ClassVar[str] = "ingest"
+    model_config = SettingsConfigDict(env_prefix="ALERTHISTORY_INGEST_")
+
+    grpc_listen: str = Field("127.0.0.1:7051", description="Address of the gRPC server.")
+    metrics_listen: str = Field("127.0.0.1:7061", description="Address of the metrics; empty: off.")
+    history_target: str = Field("127.0.0.1:7052", description="gRPC name of the history service.")
+    classifier_target: str = Field("127.0.0.1:7053", description="gRPC name of the classifier service.")
+    publisher_target: str = Field("127.0.0.1:7054", description="gRPC name of the publisher service.")
+    webhook: Literal["pipeline", "store"] = Field(
+        "pipeline",
+        description="`pipeline`: what changed is judged and published; `store`: alerts are only stored.",
+    )
+    pipeline_slots: int = Field(64, ge=1, le=1000, description="How many events are judged and published at a time.")
+    poll_interval_s: float = Field(
+        1.0, gt=0, le=60, description="Seconds between looks for events that nobody works on."
+    )
+    history_timeout_s: float = Field(8.0, gt=0, le=60, description="Seconds that a call to history may take.")
+    classify_timeout_s: float = Field(
+        5.0, gt=0, le=60, description="Seconds that a verdict may take; then the event is published without one."
+    )
+    publish_timeout_s: float = Field(
+        10.0, gt=0, le=60, description="Seconds that ordering deliveries may take; then it is tried again later."
+    )
+    record_batches: int = Field(
+        4, ge=1, le=64, description="How many batches of alerts are on their way to history at a time."
+    )
+    resolve_timeout_s: float = Field(
+        300.0, gt=0, le=86_400, description="Seconds that an alert of Prometheus fires when it names no end."
+    )
+    max_quarantined_bytes: int = Field(
+        4_194_304, ge=0, le=33_554_432, description="Bodies of refused payloads are kept up to this size."
+    )

@@ -1,0 +1,138 @@
+"""The ingest service under test: the real composition root on a real server, between in-memory neighbours."""
+
+import asyncio
+import json
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+from prometheus_client import CollectorRegistry, generate_latest
+
+from alerthistory.ingest.v1 import ingest_service_pb2 as pb
+from alerthistory.ingest.v1.ingest_service_pb2_grpc import IngestServiceStub
+from alerthistory_common import telemetry
+from alerthistory_common.channels import open_channel
+from alerthistory_common.component import Component
+from alerthistory_common.process import Host
+from alerthistory_common.server import serve
+from alerthistory_common.settings import CommonSettings
+from alerthistory_ingest.app import open_ingest
+from alerthistory_ingest.settings import IngestSettings
+from tests.fakes.services import FakeClassifier, FakeHistory, FakePublisher, serving
+
+TIMEOUT_S = 20.0
+
+
+@dataclass
+class House:
+    """Ingest, and those around it."""
+
+    folder: Path
+    history: FakeHistory = field(default_factory=FakeHistory)
+    classifier: FakeClassifier = field(default_factory=FakeClassifier)
+    publisher: FakePublisher = field(default_factory=FakePublisher)
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    _stub: Any = None
+    _component: Component | None = None
+
+    @property
+    def stub(self) -> IngestServiceStub:
+        """How ingest is called."""
+        stub: IngestServiceStub = self._stub
+        return stub
+
+    @property
+    def component(self) -> Component:
+        """What the composition root yields."""
+        assert self._component is not None
+        return self._component
+
+    async def ingest(self, *bodies: bytes | str | object, **fields: Any) -> pb.IngestWebhookResponse:
+        """Return what becomes of *bodies*."""
+        return await self.stub.IngestWebhook(
+            pb.IngestWebhookRequest(payloads=[payload(body, **fields) for body in bodies]), timeout=TIMEOUT_S
+        )
+
+    def metric(self, line: str) -> float:
+        """Return the value of the sample that is written *line*, 0 when there is none."""
+        for each in generate_latest(self.registry).decode().splitlines():
+            if each.startswith(f"{line} "):
+                return float(each.rpartition(" ")[2])
+        return 0.0
+
+
+def payload(body: bytes | str | object, **fields: Any) -> pb.Payload:
+    """Return a payload; *body* is written as JSON unless it is bytes."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return pb.Payload(**{"body": content, "format": pb.PAYLOAD_FORMAT_ALERTMANAGER, "sender": "peer", **fields})
+
+
+def alert(name: str, *, is_firing: bool = True, **fields: Any) -> dict[str, Any]:
+    """Return one alert of Alertmanager's webhook."""
+    return {
+        "status": "firing" if is_firing else "resolved",
+        "labels": {"alertname": name},
+        "annotations": {},
+        "startsAt": "2026-01-02T03:04:05Z",
+        "fingerprint": name,
+        **fields,
+    }
+
+
+def webhook(alerts: Iterable[object], **fields: Any) -> dict[str, Any]:
+    """Return the body of a webhook."""
+    return {"version": "4", "alerts": list(alerts), **fields}
+
+
+async def until(condition: Callable[[], bool], *, within_s: float = 10.0) -> None:
+    """Wait for *condition*; fail when it takes too long."""
+    async with asyncio.timeout(within_s):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def open_house(*, grace_s: float = 2.0, **settings: Any) -> AsyncIterator[House]:
+    """Yield a House; *settings* are those of ingest."""
+    with tempfile.TemporaryDirectory(prefix="ih-", dir="/tmp") as folder:
+        async with AsyncExitStack() as stack:
+            house = House(Path(folder))
+            channels = {}
+            for name, servicer in (
+                ("history", house.history),
+                ("classifier", house.classifier),
+                ("publisher", house.publisher),
+            ):
+                target = await stack.enter_async_context(serving(servicer, house.folder / f"{name}.sock"))
+                channels[name] = await stack.enter_async_context(open_channel(target, telemetry.disabled()))
+            await stack.enter_async_context(open_replica(house, channels, grace_s=grace_s, **settings))
+            yield house
+
+
+@asynccontextmanager
+async def open_replica(
+    house: House, channels: dict[str, grpc.aio.Channel], *, grace_s: float, **settings: Any
+) -> AsyncIterator[None]:
+    """Run ingest in *house*."""
+    common = CommonSettings(drain_grace_s=grace_s)
+    host = Host(settings=common, registry=house.registry, telemetry=telemetry.disabled())
+    address = f"unix:{house.folder}/ingest.sock"
+    options = IngestSettings(**{"poll_interval_s": 0.05, **settings})
+    async with (
+        open_ingest(host, options, **channels) as component,
+        serve(
+            [component],
+            address=address,
+            settings=common,
+            registry=CollectorRegistry(),
+            telemetry=telemetry.disabled(),
+        ),
+        open_channel(address, telemetry.disabled()) as channel,
+    ):
+        house._component = component
+        house._stub = IngestServiceStub(channel)
+        yield
