@@ -5,6 +5,10 @@ from typing import Any
 import click
 
 from alerthistory_client.cli.alerts import alerts, events
+from alerthistory_client.cli.demo import demo
+from alerthistory_client.cli.mode import mode
+from alerthistory_client.cli.publishing import deliveries, targets
+from alerthistory_client.cli.quarantine import quarantine
 from alerthistory_client.cli.send import send
 from alerthistory_client.cli.session import remember, shared_options
 from alerthistory_client.cli.status import status
@@ -34,5 +38,5 @@ def ahctl(context: click.Context, /, **options: Any) -> None:
     remember(context, options)
 
 
-for command in (send, alerts, events, tail, status):
+for command in (send, alerts, events, tail, status, deliveries, targets, quarantine, mode, demo):
     ahctl.add_command(command)

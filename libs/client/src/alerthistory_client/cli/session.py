@@ -108,22 +108,30 @@ def fail() -> None:
 
 def _reach(context: click.Context) -> tuple[Addresses, float]:
     """Return where the services are and how long a call may take, from options and settings."""
-    try:
-        common, client = load_settings()
-    except SettingsError as error:
-        raise WrongSettings("\n".join(safe(line) for line in str(error).splitlines())) from error
+    common, client = _settings()
     server = context.meta.get(f"{__name__}.server")
     try:
         addresses = Addresses.at(check_address(server)) if server is not None else addresses_of(common, client)
     except ValueError as error:
         raise click.BadParameter(str(error), ctx=context, param_hint="--server") from error
+    return addresses, _timeout(context, client)
+
+
+def timeout_of(context: click.Context) -> float:
+    """Return how many seconds one call may take, from the option or the settings."""
+    return _timeout(context, _settings()[1])
+
+
+def _timeout(context: click.Context, client: ClientSettings) -> float:
     timeout_s: float = context.meta.get(f"{__name__}.timeout") or client.timeout_s
-    return addresses, timeout_s
+    return timeout_s
 
 
-def load_settings() -> tuple[CommonSettings, ClientSettings]:
-    """Return the settings that the client reads; raise SettingsError when one is wrong."""
-    common, client = load(CommonSettings, ClientSettings)
+def _settings() -> tuple[CommonSettings, ClientSettings]:
+    try:
+        common, client = load(CommonSettings, ClientSettings)
+    except SettingsError as error:
+        raise WrongSettings("\n".join(safe(line) for line in str(error).splitlines())) from error
     if not isinstance(common, CommonSettings) or not isinstance(client, ClientSettings):
         raise TypeError("settings come in the order in which they are asked for")
     return common, client

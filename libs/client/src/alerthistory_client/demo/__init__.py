@@ -1,0 +1,1 @@
+"""A story of realistic alerts: told by ``scenario``, played by ``player``."""
