@@ -5,8 +5,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from opentelemetry import context as otel_context
-
 from alerthistory.ingest.v1 import ingest_service_pb2
 from alerthistory_common.alert_codec import timestamp
 from alerthistory_common.batching import Batcher, batcher
@@ -79,15 +77,11 @@ class _Forwarder:
         return [next(results) if each.expires_at > now else None for each in batch]
 
     async def _call(self, payloads: list[ingest_service_pb2.Payload], timeout_s: float) -> Sequence[PayloadResult]:
-        # The task inherits the context of whoever started it, which says nothing about this batch.
-        token = otel_context.attach(otel_context.Context())
-        try:
-            parents = [payload.traceparent for payload in payloads]
-            parent, linked = (parents[0], []) if len(parents) == 1 else ("", parents)
-            with self._telemetry.span("forward webhooks", parent=parent, linked=linked):
-                return await self._ask(payloads, timeout_s)
-        finally:
-            otel_context.detach(token)
+        """Make the call in the trace of its only payload, or in one of its own that links to those of all."""
+        parents = [payload.traceparent for payload in payloads]
+        parent, linked = (parents[0], []) if len(parents) == 1 else ("", parents)
+        with self._telemetry.span("forward webhooks", parent=parent, linked=linked):
+            return await self._ask(payloads, timeout_s)
 
     async def _ask(self, payloads: list[ingest_service_pb2.Payload], timeout_s: float) -> Sequence[PayloadResult]:
         request = ingest_service_pb2.IngestWebhookRequest(payloads=payloads)

@@ -1,0 +1,22 @@
+"""The publisher in memory: its figures."""
+
+import grpc
+
+from alerthistory.publisher.v1 import publisher_service_pb2 as pb2
+from tests.fakes.rpc import Context, serve_unary
+
+SERVICE = "alerthistory.publisher.v1.PublisherService"
+
+
+class FakePublisher:
+    """Answers with *status*."""
+
+    def __init__(self) -> None:
+        self.status = pb2.GetStatusResponse()
+
+    def register(self, server: grpc.aio.Server) -> None:
+        """Serve on *server*."""
+        serve_unary(server, SERVICE, {"GetStatus": (pb2.GetStatusRequest, self._status)})
+
+    async def _status(self, _: pb2.GetStatusRequest, __: Context) -> pb2.GetStatusResponse:
+        return self.status
