@@ -1,0 +1,40 @@
+"""The program ``alerthistory-history``."""
+
+from alerthistory_common import migrate, program
+from alerthistory_common.database import database_url
+from alerthistory_common.process import run_process
+from alerthistory_common.program import LoadedSettings
+from alerthistory_common.settings import CommonSettings
+from alerthistory_history.app import MIGRATIONS, SCHEMA, open_history
+from alerthistory_history.settings import HistorySettings
+
+
+def main() -> None:
+    """Run the command line."""
+    program.run(
+        name="alerthistory-history",
+        description="Remember every alert: what was reported, what is true, what changed.",
+        settings=(CommonSettings, HistorySettings),
+        serve=_serve,
+        migrate=_migrate,
+    )
+
+
+async def _serve(loaded: LoadedSettings) -> None:
+    common, own = loaded.of(CommonSettings), loaded.of(HistorySettings)
+    await run_process(
+        "history",
+        [lambda host: open_history(host, own)],
+        settings=common,
+        grpc_listen=own.grpc_listen,
+        metrics_listen=own.metrics_listen,
+    )
+
+
+def _migrate(loaded: LoadedSettings) -> None:
+    common, own = loaded.of(CommonSettings), loaded.of(HistorySettings)
+    migrate.upgrade(database_url(common, own.database_url, SCHEMA), schema=SCHEMA, scripts=MIGRATIONS)
+
+
+if __name__ == "__main__":
+    main()

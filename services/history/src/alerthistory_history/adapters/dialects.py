@@ -1,0 +1,123 @@
+"""Where PostgreSQL and SQLite differ, in one place."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from sqlalchemy import ColumnElement, Table, func, literal_column, select, text, true, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from alerthistory_history.domain.records import Position
+
+from . import tables
+
+Insert = postgresql.Insert | sqlite.Insert
+
+
+class Dialect(Protocol):
+    """What every query can ask of either database."""
+
+    name: str
+
+    def insert(self, table: Table) -> Insert:
+        """Return an INSERT that knows ON CONFLICT."""
+        ...
+
+    async def occurrence_ids(self, connection: AsyncConnection, count: int) -> Sequence[int]:
+        """Return *count* new ids for occurrences, growing."""
+        ...
+
+    async def event_positions(self, connection: AsyncConnection, count: int) -> Sequence[Position]:
+        """Return *count* new positions for events of this transaction, growing."""
+        ...
+
+    def is_final(self) -> ColumnElement[bool]:
+        """Whether no event that is still to be committed can come before this one in (txid, seq) order."""
+        ...
+
+    async def size(self, connection: AsyncConnection) -> int:
+        """Return how many bytes our tables take."""
+        ...
+
+
+class Postgresql:
+    """PostgreSQL 13 or newer."""
+
+    name = "postgresql"
+
+    def insert(self, table: Table) -> Insert:
+        """Return PostgreSQL's INSERT."""
+        return postgresql.insert(table)
+
+    async def occurrence_ids(self, connection: AsyncConnection, count: int) -> Sequence[int]:
+        """Return the next values of a sequence."""
+        rows = await connection.execute(
+            text("SELECT nextval('occurrence_ids') FROM generate_series(1, :count)"), {"count": count}
+        )
+        return sorted(rows.scalars())
+
+    async def event_positions(self, connection: AsyncConnection, count: int) -> Sequence[Position]:
+        """Return the transaction's id with the next values of a sequence."""
+        rows = await connection.execute(
+            text("SELECT pg_current_xact_id()::text::bigint, nextval('event_seqs') FROM generate_series(1, :count)"),
+            {"count": count},
+        )
+        return sorted(Position(txid, seq) for txid, seq in rows)
+
+    def is_final(self) -> ColumnElement[bool]:
+        """Transactions below the snapshot's xmin have all ended."""
+        return tables.events.c.txid < literal_column("pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+
+    async def size(self, connection: AsyncConnection) -> int:
+        """Return the size of the schema's tables with their indexes and long values."""
+        found = await connection.scalar(
+            text(
+                "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class c"
+                " WHERE c.relkind IN ('r', 'm', 'S') AND c.relnamespace = current_schema()::regnamespace"
+            )
+        )
+        return int(found or 0)
+
+
+class Sqlite:
+    """SQLite, which has one writer at a time: commits never overlap."""
+
+    name = "sqlite"
+
+    def insert(self, table: Table) -> Insert:
+        """Return SQLite's INSERT."""
+        return sqlite.insert(table)
+
+    async def occurrence_ids(self, connection: AsyncConnection, count: int) -> Sequence[int]:
+        """Take the next values of a counter row."""
+        return await _take(connection, "occurrence_ids", count)
+
+    async def event_positions(self, connection: AsyncConnection, count: int) -> Sequence[Position]:
+        """Take the next values of a counter row; one writer needs no transaction ids."""
+        return [Position(0, seq) for seq in await _take(connection, "event_seqs", count)]
+
+    def is_final(self) -> ColumnElement[bool]:
+        """What can be read is final."""
+        return true()
+
+    async def size(self, connection: AsyncConnection) -> int:
+        """Return the size of the file."""
+        pages = func.pragma_page_count().table_valued("page_count")
+        sizes = func.pragma_page_size().table_valued("page_size")
+        found = await connection.scalar(select(pages.c.page_count * sizes.c.page_size).select_from(pages, sizes))
+        return int(found or 0)
+
+
+async def _take(connection: AsyncConnection, name: str, count: int) -> Sequence[int]:
+    counter = tables.counters
+    last = await connection.scalar(
+        update(counter).where(counter.c.name == name).values(value=counter.c.value + count).returning(counter.c.value)
+    )
+    if last is None:
+        raise LookupError(f"no counter {name!r}: the database was tampered with")
+    return range(last - count + 1, last + 1)
+
+
+def dialect_named(name: str) -> Dialect:
+    """Return the dialect of a Database's ``dialect``."""
+    return Postgresql() if name == "postgresql" else Sqlite()

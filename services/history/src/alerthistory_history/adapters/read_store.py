@@ -1,0 +1,151 @@
+"""Answers questions about alerts and occurrences."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal, or_, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from alerthistory_common.alerts import Fingerprint, Instant, Severity
+from alerthistory_common.database import Database
+from alerthistory_history.domain.records import (
+    AlertFilter,
+    AlertRecord,
+    CountedOccurrence,
+    Occurrence,
+    OccurrenceFilter,
+    Status,
+    TieOrder,
+)
+
+from . import rows
+from .columns import EscapedText
+from .dialects import dialect_named
+from .tables import NAME_PREFIX, alerts, events, occurrences, quarantine, work
+
+
+class SqlReadStore:
+    """Reads the tables ``alerts`` and ``occurrences``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._dialect = dialect_named(database.dialect)
+
+    async def alert(self, fingerprint: Fingerprint) -> AlertRecord | None:
+        """Return one alert."""
+        query = select(alerts).where(alerts.c.fp_hash == rows.fp_hash(fingerprint))
+        row = (await self._database.read(lambda connection: connection.execute(query))).first()
+        return None if row is None else _record(row)
+
+    async def alerts(
+        self, wanted: AlertFilter, *, after: tuple[int, bytes] | None, limit: int
+    ) -> Sequence[tuple[AlertRecord, tuple[int, bytes]]]:
+        """Return a page of alerts, last seen first, each with its position."""
+        query = (
+            select(alerts)
+            .where(*_alert_conditions(wanted))
+            .order_by(alerts.c.last_seen_us.desc(), alerts.c.fp_hash.desc())
+            .limit(limit)
+        )
+        if after is not None:
+            query = query.where(tuple_(alerts.c.last_seen_us, alerts.c.fp_hash) < tuple_(*after))
+        selected = await self._database.read(lambda connection: connection.execute(query))
+        return [(_record(row), (row.last_seen_us, row.fp_hash)) for row in selected]
+
+    async def occurrences(
+        self, wanted: OccurrenceFilter, *, ties: TieOrder, after: tuple[int, int] | None, limit: int
+    ) -> Sequence[Occurrence]:
+        """Return a page of occurrences, latest start first; *after* is (start, id) of the last one seen."""
+        query = _in_history_order(select(occurrences), wanted, ties).limit(limit)
+        if after is not None:
+            query = query.where(_comes_after(after, ties))
+        selected = await self._database.read(lambda connection: connection.execute(query))
+        return [rows.occurrence(row) for row in selected]
+
+    async def counted(self, wanted: OccurrenceFilter, *, limit: int) -> Sequence[CountedOccurrence]:
+        """Return what a report counts of the first *limit* occurrences, in history order."""
+        names = occurrences.c
+        # Labels are long, and only asked for the odd namespace that is no text.
+        labels = case((names.namespace == "", names.labels_json), else_=b"{}")
+        columns = select(names.alert_name, names.is_firing, names.namespace, labels)
+        query = _in_history_order(columns, wanted, TieOrder.NEWEST_FIRST).limit(limit)
+        selected = await self._database.read(lambda connection: connection.execute(query))
+        return [
+            CountedOccurrence(alert_name=name, is_firing=is_firing, namespace=namespace, labels_json=labels)
+            for name, is_firing, namespace, labels in selected
+        ]
+
+    async def status(self, now: Instant, started_at: Instant) -> Status:
+        """Return figures for dashboards."""
+
+        async def figures(connection: AsyncConnection) -> Status:
+            pending, oldest = (await connection.execute(select(func.count(), func.min(work.c.created_us)))).one()
+            return Status(
+                occurrences=await _count(connection, select(func.count()).select_from(occurrences)),
+                alerts=await _count(connection, select(func.count()).select_from(alerts)),
+                firing_alerts=await _count(connection, select(func.count()).where(alerts.c.is_firing)),
+                events=await _count(connection, select(func.count()).select_from(events)),
+                pending_work=pending,
+                oldest_pending_age=None if oldest is None else timedelta(microseconds=max(0, now.micros - oldest)),
+                quarantined_payloads=await _count(connection, select(func.count()).select_from(quarantine)),
+                database_size_bytes=await self._dialect.size(connection),
+                database_type=self._dialect.name,
+                started_at=started_at,
+            )
+
+        return await self._database.read(figures)
+
+
+def _in_history_order(query: Select[Any], wanted: OccurrenceFilter, ties: TieOrder) -> Select[Any]:
+    number = occurrences.c.id.desc() if ties is TieOrder.NEWEST_FIRST else occurrences.c.id
+    return query.where(*_occurrence_conditions(wanted)).order_by(occurrences.c.starts_us.desc(), number)
+
+
+def _occurrence_conditions(wanted: OccurrenceFilter) -> Sequence[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if wanted.alert_name:
+        found += _is_named(occurrences.c.alert_name, wanted.alert_name)
+    if wanted.is_firing is not None:
+        found.append(occurrences.c.is_firing if wanted.is_firing else ~occurrences.c.is_firing)
+    if wanted.fingerprint:
+        found.append(occurrences.c.fp_hash == rows.fp_hash(wanted.fingerprint))
+    if wanted.starts_from is not None:
+        found.append(occurrences.c.starts_us >= wanted.starts_from)
+    if wanted.starts_to is not None:
+        found.append(occurrences.c.starts_us <= wanted.starts_to)
+    return found
+
+
+def _comes_after(last: tuple[int, int], ties: TieOrder) -> ColumnElement[bool]:
+    start, number = last
+    tied = occurrences.c.id < number if ties is TieOrder.NEWEST_FIRST else occurrences.c.id > number
+    # The first condition bounds the scan of the index; the second alone would not.
+    return and_(occurrences.c.starts_us <= start, or_(occurrences.c.starts_us < start, tied))
+
+
+def _alert_conditions(wanted: AlertFilter) -> Sequence[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if wanted.alert_name:
+        found += _is_named(alerts.c.alert_name, wanted.alert_name)
+    if wanted.namespace:
+        found.append(alerts.c.namespace == wanted.namespace)
+    if wanted.is_firing is not None:
+        found.append(alerts.c.is_firing if wanted.is_firing else ~alerts.c.is_firing)
+    if wanted.severity is not None:
+        found.append(func.coalesce(alerts.c.verdict_severity, alerts.c.severity_label) == wanted.severity.value)
+    return found
+
+
+def _is_named(column: ColumnElement[str], name: str) -> Sequence[ColumnElement[bool]]:
+    whole = literal(name, EscapedText)
+    return func.substr(column, 1, NAME_PREFIX) == func.substr(whole, 1, NAME_PREFIX), column == whole
+
+
+def _record(row: Any) -> AlertRecord:
+    severity = None if row.verdict_severity is None else Severity(row.verdict_severity)
+    return AlertRecord(alert=rows.stored_alert(row), severity=severity)
+
+
+async def _count(connection: AsyncConnection, query: Select[Any]) -> int:
+    return await connection.scalar(query) or 0

@@ -1,0 +1,196 @@
+"""The tables, and the index of every query. Times are microseconds since 1970.
+
+An index marked HOT must not name a column that a repeated report changes, or PostgreSQL cannot update in place.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    func,
+    text,
+)
+
+from .columns import EscapedText, JsonText
+
+METADATA = MetaData()
+
+# btree refuses long keys, so names are indexed by what they begin with.
+NAME_PREFIX = 200
+
+# SQLite numbers rows by itself only when the type is exactly INTEGER.
+_Serial = BigInteger().with_variant(Integer, "sqlite")
+_IN_PLACE = {"fillfactor": 80}
+
+occurrences = Table(
+    "occurrences",
+    METADATA,
+    Column("fp_hash", LargeBinary, primary_key=True),
+    Column("starts_us", BigInteger, primary_key=True, autoincrement=False),
+    Column("starts_nanos", SmallInteger, nullable=False),
+    # Grows with every accepted report. In no index: each report changes it.
+    Column("id", BigInteger, nullable=False),
+    Column("fingerprint", EscapedText, nullable=False),
+    Column("alert_name", EscapedText, nullable=False),
+    Column("is_firing", Boolean, nullable=False),
+    Column("ends_us", BigInteger),
+    Column("ends_nanos", SmallInteger),
+    Column("labels_json", JsonText, nullable=False),
+    Column("annotations_json", JsonText, nullable=False),
+    Column("generator_url", EscapedText),
+    Column("namespace", EscapedText, nullable=False),
+    Column("severity_label", EscapedText, nullable=False),
+    Column("sender", EscapedText, nullable=False),
+    Column("first_received_us", BigInteger, nullable=False),
+    Column("last_received_us", BigInteger, nullable=False),
+    Column("times_received", BigInteger, nullable=False),
+    postgresql_with=_IN_PLACE,
+)
+# ListOccurrences and GetReport without a name. HOT.
+Index("ix_occurrences_starts", occurrences.c.starts_us)
+# ListOccurrences of one name. HOT.
+Index("ix_occurrences_name", func.substr(occurrences.c.alert_name, 1, NAME_PREFIX), occurrences.c.starts_us)
+# ListOccurrences of those that fire, which are few among many. HOT.
+Index(
+    "ix_occurrences_firing",
+    occurrences.c.starts_us,
+    postgresql_where=text("is_firing"),
+    sqlite_where=text("is_firing = 1"),
+)
+
+alerts = Table(
+    "alerts",
+    METADATA,
+    Column("fp_hash", LargeBinary, primary_key=True),
+    Column("fingerprint", EscapedText, nullable=False),
+    Column("alert_name", EscapedText, nullable=False),
+    Column("namespace", EscapedText, nullable=False),
+    Column("severity_label", EscapedText, nullable=False),
+    Column("verdict_severity", Text),
+    Column("labels_json", JsonText, nullable=False),
+    Column("annotations_json", JsonText, nullable=False),
+    Column("generator_url", EscapedText),
+    Column("is_firing", Boolean, nullable=False),
+    Column("is_stale", Boolean, nullable=False),
+    Column("start_us", BigInteger),
+    Column("ended_us", BigInteger),
+    Column("closed_through_us", BigInteger),
+    # Of the last applied resolve; no start means that there was none.
+    Column("resolve_start_us", BigInteger),
+    Column("resolve_ends_us", BigInteger),
+    Column("holds_json", Text, nullable=False),
+    Column("lease_expires_us", BigInteger),
+    # When time alone changes the state: a hold falls due, a lease is over, the alert goes stale.
+    Column("settle_due_us", BigInteger),
+    Column("first_seen_us", BigInteger),
+    Column("last_seen_us", BigInteger),
+    Column("times_seen", BigInteger, nullable=False),
+    Column("times_fired", BigInteger, nullable=False),
+    # The transaction of the alert's last event.
+    Column("last_event_txid", BigInteger, nullable=False),
+    postgresql_with=_IN_PLACE,
+)
+# ListAlerts; rows of other namespaces and severities are passed over.
+Index("ix_alerts_seen", alerts.c.last_seen_us, alerts.c.fp_hash)
+# ListAlerts of those that fire, and their number.
+Index(
+    "ix_alerts_firing",
+    alerts.c.last_seen_us,
+    alerts.c.fp_hash,
+    postgresql_where=text("is_firing"),
+    sqlite_where=text("is_firing = 1"),
+)
+# ListAlerts of one name.
+Index("ix_alerts_name", func.substr(alerts.c.alert_name, 1, NAME_PREFIX))
+# Settling.
+Index(
+    "ix_alerts_due",
+    alerts.c.settle_due_us,
+    postgresql_where=text("settle_due_us IS NOT NULL"),
+    sqlite_where=text("settle_due_us IS NOT NULL"),
+)
+
+# Openings and closings of episodes; written out so that both planners recognise the index.
+TURNS_ONLY = "kind IN ('expired', 'fired', 'refired', 'resolved')"
+
+events = Table(
+    "events",
+    METADATA,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    # seq is not the order of commits, so readers follow (txid, seq). 0 on SQLite, which has one writer.
+    Column("txid", BigInteger, nullable=False),
+    Column("event_id", Text, nullable=False, unique=True),
+    Column("fp_hash", LargeBinary, nullable=False),
+    Column("kind", Text, nullable=False),
+    # Numbers the episodes of the alert from 1.
+    Column("episode", BigInteger, nullable=False),
+    Column("starts_us", BigInteger, nullable=False),
+    Column("ends_us", BigInteger),
+    Column("annotations_json", JsonText, nullable=False),
+    Column("generator_url", EscapedText),
+    Column("occurred_us", BigInteger, nullable=False),
+    Column("received_us", BigInteger, nullable=False),
+    Column("sender", EscapedText, nullable=False),
+    Column("traceparent", EscapedText, nullable=False),
+)
+# TailEvents, and ListEvents of all alerts.
+Index("ix_events_order", events.c.txid, events.c.seq)
+# ListEvents of one alert.
+Index("ix_events_alert", events.c.fp_hash, events.c.seq)
+# What an alert's past says about an event.
+Index(
+    "ix_events_turns",
+    events.c.fp_hash,
+    events.c.seq,
+    postgresql_where=text(TURNS_ONLY),
+    sqlite_where=text(TURNS_ONLY),
+)
+
+work = Table(
+    "work",
+    METADATA,
+    # Of the event, whose seq is the work's id too.
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("fp_hash", LargeBinary, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    # Set while leased.
+    Column("lease_owner", EscapedText),
+    # Not handed out before: the end of the lease, or of a rest.
+    Column("available_at_us", BigInteger, nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+)
+# The oldest work of an alert; the queue itself is read by its primary key.
+Index("ix_work_alert", work.c.fp_hash, work.c.seq)
+
+quarantine = Table(
+    "quarantine",
+    METADATA,
+    Column("id", _Serial, primary_key=True, autoincrement=True),
+    Column("body_hash", LargeBinary, nullable=False, unique=True),
+    Column("body", LargeBinary, nullable=False),
+    Column("body_size", BigInteger, nullable=False),
+    Column("format", EscapedText, nullable=False),
+    Column("sender", EscapedText, nullable=False),
+    Column("errors_json", Text, nullable=False),
+    Column("error_count", BigInteger, nullable=False),
+    Column("received_us", BigInteger, nullable=False),
+    Column("times_received", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+# ListQuarantine, and which row is the oldest.
+Index("ix_quarantine_received", quarantine.c.received_us, quarantine.c.id)
+
+counters = Table(
+    "counters",
+    METADATA,
+    # SQLite's sequences: one row each.
+    Column("name", Text, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)

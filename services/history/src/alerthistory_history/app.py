@@ -1,0 +1,136 @@
+"""The composition root of the history service."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import grpc
+import structlog
+
+from alerthistory.history.v1 import history_service_pb2 as pb
+from alerthistory.history.v1 import history_service_pb2_grpc as pb_grpc
+from alerthistory_common import migrate
+from alerthistory_common.batching import batcher
+from alerthistory_common.clock import Clock, SystemClock
+from alerthistory_common.component import Component
+from alerthistory_common.database import Database, database_url, open_database
+from alerthistory_common.process import Host
+
+from .adapters.event_store import SqlEventStore
+from .adapters.quarantine_store import Limits, SqlQuarantineStore
+from .adapters.read_store import SqlReadStore
+from .adapters.record_store import Later, SqlRecordStore
+from .adapters.work_store import SqlWorkStore
+from .application.pulse import Pulse
+from .application.recording import Committer, Recorder, weight
+from .application.settling import Settler
+from .application.tailing import Tails
+from .application.working import Queue
+from .domain.state import Policy
+from .metrics import HistoryMetrics
+from .servicer import HistoryServicer, UseCases
+from .settings import HistorySettings
+
+SCHEMA = "history"
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+_LOG = structlog.get_logger(__name__)
+
+
+@asynccontextmanager
+async def open_history(
+    host: Host, settings: HistorySettings, *, clock: Clock | None = None
+) -> AsyncIterator[Component]:
+    """Yield the history service, opened and wired; tests bring their own *clock*."""
+    url = database_url(host.settings, settings.database_url, SCHEMA)
+    async with open_database(url, schema=SCHEMA, pool_size=settings.database_pool_size) as database:
+        await migrate.require_current(database, scripts=MIGRATIONS, program="alerthistory-history")
+        async with asyncio.TaskGroup() as background:
+            parts = _Parts(database, settings, HistoryMetrics(host.registry), clock or SystemClock(), background)
+            background.create_task(parts.settler.run())
+            try:
+                async with _recorder(parts, settings) as recorder:
+                    yield _component(parts, recorder)
+            finally:
+                parts.tails.drain()
+                await parts.settler.stop()
+
+
+class _Parts:
+    """The stores over one database, and the use cases over them."""
+
+    def __init__(
+        self,
+        database: Database,
+        settings: HistorySettings,
+        metrics: HistoryMetrics,
+        clock: Clock,
+        background: asyncio.TaskGroup,
+    ) -> None:
+        lease = timedelta(seconds=settings.lease_s)
+        self.database, self.metrics, self.clock = database, metrics, clock
+        self.started_at = clock.now()
+        self.pulse = Pulse()
+        self.events = SqlEventStore(database)
+        self.records = SqlRecordStore(
+            database,
+            policy=_policy(settings),
+            lease_duration=lease,
+            quarantine_limits=Limits(max_rows=settings.quarantine_max_rows, max_bytes=settings.quarantine_max_bytes),
+            later=_split_commits(background) if settings.test_split_commit else None,
+        )
+        work = SqlWorkStore(database, lease_duration=lease)
+        self.queue = Queue(work, clock, lease_duration=lease)
+        self.tails = Tails(self.events, self.pulse)
+        self.settler = Settler(self.records, work, clock, metrics, self.pulse, interval_s=settings.settle_interval_s)
+
+
+@asynccontextmanager
+async def _recorder(parts: _Parts, settings: HistorySettings) -> AsyncIterator[Recorder]:
+    committer = Committer(parts.records, parts.clock, parts.metrics, parts.pulse)
+    in_flight = settings.commits_in_flight if parts.database.dialect == "postgresql" else 1
+    async with batcher(
+        committer.commit, max_items=settings.commit_max_reports, max_in_flight=in_flight, weigh=weight
+    ) as batches:
+        yield Recorder(batches, parts.metrics)
+
+
+def _component(parts: _Parts, recorder: Recorder) -> Component:
+    servicer = HistoryServicer(
+        UseCases(
+            recorder=recorder,
+            queue=parts.queue,
+            tails=parts.tails,
+            reads=SqlReadStore(parts.database),
+            events=parts.events,
+            quarantine=SqlQuarantineStore(parts.database),
+            clock=parts.clock,
+            started_at=parts.started_at,
+        )
+    )
+
+    def register(server: grpc.aio.Server) -> tuple[str, ...]:
+        pb_grpc.add_HistoryServiceServicer_to_server(servicer, server)
+        return (pb.DESCRIPTOR.services_by_name["HistoryService"].full_name,)
+
+    async def drain() -> None:
+        parts.tails.drain()
+        await parts.settler.stop()
+        await recorder.idle()
+
+    return Component(name="history", register=register, is_ready=parts.database.is_available, drain=drain)
+
+
+def _policy(settings: HistorySettings) -> Policy:
+    return Policy(
+        hold_window=timedelta(seconds=settings.hold_window_s),
+        lease_grace=timedelta(seconds=settings.lease_grace_s),
+        stale_after=timedelta(seconds=settings.stale_after_s),
+    )
+
+
+def _split_commits(background: asyncio.TaskGroup) -> Later:
+    _LOG.warning("commits are split for a test: acknowledged alerts can get lost")
+    return lambda second_half: background.create_task(second_half())

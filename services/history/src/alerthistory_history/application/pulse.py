@@ -1,0 +1,27 @@
+"""Tells those who wait that something was committed."""
+
+import asyncio
+import contextlib
+
+
+class Pulse:
+    """A bell: whoever took ``next`` before a beat is woken by it. Nobody has to listen."""
+
+    def __init__(self) -> None:
+        self._next = asyncio.Event()
+
+    def next(self) -> asyncio.Event:
+        """Return what the next beat sets. Take it before looking for news, and nothing is missed."""
+        return self._next
+
+    def beat(self) -> None:
+        """Wake everybody who waits."""
+        self._next.set()
+        self._next = asyncio.Event()
+
+
+async def heard(beat: asyncio.Event, *, within_s: float) -> None:
+    """Return at the beat, or when *within_s* are over."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(within_s):
+            await beat.wait()

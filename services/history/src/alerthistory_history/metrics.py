@@ -1,0 +1,80 @@
+"""The metrics of the history service."""
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from alerthistory_common.alerts import EventKind
+
+from .domain.state import Decision
+from .ports import Commit
+
+
+class HistoryMetrics:
+    """Counts what the use cases tell."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._decisions = Counter(
+            "alerthistory_history_decisions_total",
+            "Reports stored, by what they meant for the effective state",
+            ["decision"],
+            registry=registry,
+        )
+        for decision in Decision:
+            self._decisions.labels(decision.value)
+        self._refused = Counter(
+            "alerthistory_history_refused_total", "Reports that cannot be stored", registry=registry
+        )
+        self._commit_seconds = Histogram(
+            "alerthistory_history_commit_duration_seconds", "How long commits of reports took", registry=registry
+        )
+        self._commit_reports = Histogram(
+            "alerthistory_history_commit_reports",
+            "How many reports a commit held; the count is that of the commits",
+            buckets=(1, 2, 5, 10, 20, 50, 100, 200, 400, 1000, 5000, 20_000),
+            registry=registry,
+        )
+        self._settled = Counter(
+            "alerthistory_history_settled_total",
+            "Changes that time alone brought, by kind",
+            ["kind"],
+            registry=registry,
+        )
+        for kind in (EventKind.REFIRED, EventKind.EXPIRED, EventKind.WENT_STALE):
+            self._settled.labels(kind.value)
+        self._pending = Gauge(
+            "alerthistory_history_pending_work",
+            "Events that wait for the pipeline or are in it",
+            registry=registry,
+        )
+        self._oldest_pending = Gauge(
+            "alerthistory_history_oldest_pending_seconds", "How long the oldest of them has waited", registry=registry
+        )
+        self._dropped = Counter(
+            "alerthistory_history_quarantine_dropped_total",
+            "Quarantined payloads deleted to make room for newer ones",
+            registry=registry,
+        )
+
+    def committed(self, commit: Commit, *, reports: int, seconds: float) -> None:
+        """Count a commit and the decisions in it."""
+        self._commit_seconds.observe(seconds)
+        self._commit_reports.observe(reports)
+        self._dropped.inc(commit.dropped_payloads)
+        for recorded in commit.recorded:
+            for result in recorded.results:
+                self._decisions.labels(result.decision).inc()
+
+    def refused(self, count: int) -> None:
+        """Count reports that cannot be stored."""
+        self._refused.inc(count)
+
+    def settled(self, kinds: Iterable[EventKind]) -> None:
+        """Count what time changed."""
+        for kind in kinds:
+            self._settled.labels(kind.value).inc()
+
+    def pending(self, count: int, oldest_age_s: float) -> None:
+        """Show the length and age of the queue."""
+        self._pending.set(count)
+        self._oldest_pending.set(oldest_age_s)

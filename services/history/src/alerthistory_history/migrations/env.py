@@ -1,0 +1,5 @@
+"""Run by Alembic."""
+
+from alerthistory_common.migrate import run_environment
+
+run_environment()

@@ -1,0 +1,157 @@
+"""What the use cases need of the store, and whom they tell what happened."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from alerthistory_common.alerts import EventKind, Fingerprint, Instant, Severity
+
+from .domain.records import (
+    AlertFilter,
+    AlertRecord,
+    Completed,
+    CountedOccurrence,
+    EventPage,
+    Lease,
+    Occurrence,
+    OccurrenceFilter,
+    Position,
+    QuarantinedPayload,
+    Recorded,
+    Status,
+    Submission,
+    TieOrder,
+    Work,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """What one commit stored: one answer per submission, and how many old payloads quarantine dropped for it."""
+
+    recorded: Sequence[Recorded]
+    dropped_payloads: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """What one round of settling did; ``is_done`` when nothing more was due."""
+
+    kinds: Sequence[EventKind] = field(default_factory=tuple)
+    is_done: bool = True
+
+
+class RecordStore(Protocol):
+    """Folds reports and time into alerts. Every call is one transaction; returning means committed."""
+
+    async def record(self, batch: Sequence[Submission], now: Instant) -> Commit:
+        """Store *batch*; raise StoreRefusedError when anything in it cannot be stored. Then nothing was."""
+        ...
+
+    async def settle(self, now: Instant, *, limit: int) -> Settled:
+        """Let *now* come for at most *limit* alerts for which something is due."""
+        ...
+
+
+class WorkStore(Protocol):
+    """The queue over the events that need the pipeline."""
+
+    async def lease(self, owner: str, limit: int, now: Instant) -> Sequence[Work]:
+        """Lease the oldest available work, at most one per alert and none before an older one of its alert."""
+        ...
+
+    async def complete(
+        self, verdicts: Sequence[tuple[Lease, Severity | None]], *, owner: str, limit: int, now: Instant
+    ) -> Completed:
+        """Delete finished work, keep its verdicts with the alerts, and lease at most *limit* of what that unblocks."""
+        ...
+
+    async def release(self, leases: Sequence[Lease], *, available_at: Instant) -> None:
+        """Give leases back, to be handed out again from *available_at* on; outdated ones are ignored."""
+        ...
+
+    async def pending(self, now: Instant) -> tuple[int, float]:
+        """Return how much work waits or is in hand, and the age of the oldest in seconds (0 when there is none)."""
+        ...
+
+
+class EventStore(Protocol):
+    """Reads events in their order, (txid, seq)."""
+
+    async def after(self, position: Position, *, limit: int) -> EventPage:
+        """Return the events after *position* which no unfinished commit can precede any more."""
+        ...
+
+    async def start(self, *, backlog: int) -> Position:
+        """Return the position before the last *backlog* events."""
+        ...
+
+    async def page(
+        self, fingerprint: Fingerprint | None, *, newest_first: bool, after: Position | None, limit: int
+    ) -> EventPage:
+        """Return a page of the events of one alert, or of all."""
+        ...
+
+
+class ReadStore(Protocol):
+    """Answers questions about alerts and occurrences."""
+
+    async def alert(self, fingerprint: Fingerprint) -> AlertRecord | None:
+        """Return one alert."""
+        ...
+
+    async def alerts(
+        self, wanted: AlertFilter, *, after: tuple[int, bytes] | None, limit: int
+    ) -> Sequence[tuple[AlertRecord, tuple[int, bytes]]]:
+        """Return a page of alerts, last seen first, each with its position."""
+        ...
+
+    async def occurrences(
+        self, wanted: OccurrenceFilter, *, ties: TieOrder, after: tuple[int, int] | None, limit: int
+    ) -> Sequence[Occurrence]:
+        """Return a page of occurrences, latest start first; *after* is (start, id) of the last one seen."""
+        ...
+
+    async def counted(self, wanted: OccurrenceFilter, *, limit: int) -> Sequence[CountedOccurrence]:
+        """Return what a report counts of the first *limit* occurrences, in history order."""
+        ...
+
+    async def status(self, now: Instant, started_at: Instant) -> Status:
+        """Return figures for dashboards."""
+        ...
+
+
+class QuarantineStore(Protocol):
+    """Reads and deletes quarantined payloads."""
+
+    async def page(self, *, after: tuple[int, int] | None, limit: int) -> Sequence[QuarantinedPayload]:
+        """Return a page of payloads without their bodies, newest first; *after* is (received, id) of the last seen."""
+        ...
+
+    async def payload(self, quarantine_id: int) -> QuarantinedPayload | None:
+        """Return one payload with its body."""
+        ...
+
+    async def delete(self, quarantine_ids: Sequence[int]) -> int:
+        """Delete payloads and return how many there were."""
+        ...
+
+
+class Observer(Protocol):
+    """Is told what happened, to count it."""
+
+    def committed(self, commit: Commit, *, reports: int, seconds: float) -> None:
+        """Reports were stored."""
+        ...
+
+    def refused(self, count: int) -> None:
+        """The store refused reports or payloads."""
+        ...
+
+    def settled(self, kinds: Iterable[EventKind]) -> None:
+        """Time changed alerts."""
+        ...
+
+    def pending(self, count: int, oldest_age_s: float) -> None:
+        """So much work waits or is in hand."""
+        ...
