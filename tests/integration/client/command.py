@@ -4,7 +4,7 @@ import asyncio
 import json
 import signal
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -28,18 +28,18 @@ class Finished:
         return json.loads(self.out)
 
 
-async def ahctl(*arguments: str, stdin: bytes = b"", **env: str) -> Finished:
+async def ahctl(*arguments: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> Finished:
     """Return what ``ahctl`` with *arguments* leaves behind; *env* is added to an environment without settings."""
-    async with started(*arguments, **env) as process, asyncio.timeout(LIMIT_S):
+    async with started(*arguments, env=env) as process, asyncio.timeout(LIMIT_S):
         out, err = await process.communicate(stdin)
     return Finished(process.returncode or 0, out.decode(), err.decode())
 
 
 @asynccontextmanager
-async def started(*arguments: str, **env: str) -> AsyncIterator[Process]:
+async def started(*arguments: str, env: Mapping[str, str] | None = None) -> AsyncIterator[Process]:
     """Yield a running ``ahctl``; it is killed at the end if it still runs."""
     process = await asyncio.create_subprocess_exec(
-        script("ahctl"), *arguments, stdin=PIPE, stdout=PIPE, stderr=PIPE, env={**clean_environment(), **env}
+        script("ahctl"), *arguments, stdin=PIPE, stdout=PIPE, stderr=PIPE, env={**clean_environment(), **(env or {})}
     )
     try:
         yield process

@@ -104,8 +104,9 @@ def _summary(story: Scenario, played: Played, *, url: str, seed: int) -> str:
     }
     return "\n".join(
         [
-            f"Sent {played.webhooks} webhooks with {played.alerts} reports about {story.alert_count} alerts (seed {seed}).",
+            f"Sent {played.webhooks} webhooks with {played.alerts} reports about {story.alert_count} alerts.",
             f"{played.seconds} came a second time, from the other Alertmanager; {len(played.refusals)} were refused.",
+            f"The same story again: ahctl demo --seed {seed}",
             "",
             "Look next at",
             *(f"  {what:<40} {why}" for what, why in (pages | commands).items()),
