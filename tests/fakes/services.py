@@ -257,8 +257,11 @@ class FakePublisher(PublisherServiceServicer):
         return publisher_pb.PublishAlertsResponse(results=[publisher_pb.PublishResult() for _ in request.publications])
 
 
+FakeService = FakeHistory | FakeClassifier | FakePublisher
+
+
 @asynccontextmanager
-async def serving(servicer: FakeHistory | FakeClassifier | FakePublisher, socket: Path) -> AsyncIterator[str]:
+async def serving(servicer: FakeService, socket: Path) -> AsyncIterator[str]:
     """Yield the gRPC target under which *servicer* answers, with the error handling and health of a real service."""
 
     def register(server: grpc.aio.Server) -> tuple[str, ...]:

@@ -14,15 +14,15 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from alerthistory.ingest.v1 import ingest_service_pb2 as pb
 from alerthistory.ingest.v1.ingest_service_pb2_grpc import IngestServiceStub
-from alerthistory_common import telemetry
 from alerthistory_common.channels import open_channel
 from alerthistory_common.component import Component
 from alerthistory_common.process import Host
 from alerthistory_common.server import serve
 from alerthistory_common.settings import CommonSettings
+from alerthistory_common.telemetry import Telemetry, disabled
 from alerthistory_ingest.app import open_ingest
 from alerthistory_ingest.settings import IngestSettings
-from tests.fakes.services import FakeClassifier, FakeHistory, FakePublisher, serving
+from tests.fakes.services import FakeClassifier, FakeHistory, FakePublisher, FakeService, serving
 
 TIMEOUT_S = 20.0
 
@@ -36,20 +36,26 @@ class House:
     classifier: FakeClassifier = field(default_factory=FakeClassifier)
     publisher: FakePublisher = field(default_factory=FakePublisher)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
-    _stub: Any = None
-    _component: Component | None = None
+    history_server: AsyncExitStack = field(default_factory=AsyncExitStack)
+    _opened: list[tuple[Component, IngestServiceStub]] = field(default_factory=list)
 
     @property
     def stub(self) -> IngestServiceStub:
         """How ingest is called."""
-        stub: IngestServiceStub = self._stub
-        return stub
+        return self._opened[0][1]
 
     @property
     def component(self) -> Component:
         """What the composition root yields."""
-        assert self._component is not None
-        return self._component
+        return self._opened[0][0]
+
+    def open(self, component: Component, stub: IngestServiceStub) -> None:
+        """Let ingest be spoken to."""
+        self._opened.append((component, stub))
+
+    async def stop_history(self) -> None:
+        """End the server of history."""
+        await self.history_server.aclose()
 
     async def ingest(self, *bodies: bytes | str | object, **fields: Any) -> pb.IngestWebhookResponse:
         """Return what becomes of *bodies*."""
@@ -96,43 +102,41 @@ async def until(condition: Callable[[], bool], *, within_s: float = 10.0) -> Non
 
 
 @asynccontextmanager
-async def open_house(*, grace_s: float = 2.0, **settings: Any) -> AsyncIterator[House]:
+async def open_house(
+    *, grace_s: float = 2.0, telemetry: Telemetry | None = None, **settings: Any
+) -> AsyncIterator[House]:
     """Yield a House; *settings* are those of ingest."""
     with tempfile.TemporaryDirectory(prefix="ih-", dir="/tmp") as folder:
         async with AsyncExitStack() as stack:
             house = House(Path(folder))
-            channels = {}
-            for name, servicer in (
-                ("history", house.history),
-                ("classifier", house.classifier),
-                ("publisher", house.publisher),
-            ):
-                target = await stack.enter_async_context(serving(servicer, house.folder / f"{name}.sock"))
-                channels[name] = await stack.enter_async_context(open_channel(target, telemetry.disabled()))
-            await stack.enter_async_context(open_replica(house, channels, grace_s=grace_s, **settings))
+            await stack.enter_async_context(house.history_server)
+            channels = {
+                "history": await _neighbour(stack, house.history, house.folder, server=house.history_server),
+                "classifier": await _neighbour(stack, house.classifier, house.folder, server=stack),
+                "publisher": await _neighbour(stack, house.publisher, house.folder, server=stack),
+            }
+            await stack.enter_async_context(_open_ingest(house, telemetry or disabled(), grace_s, settings, **channels))
             yield house
 
 
+async def _neighbour(
+    channels: AsyncExitStack, servicer: FakeService, folder: Path, *, server: AsyncExitStack
+) -> grpc.aio.Channel:
+    target = await server.enter_async_context(serving(servicer, folder / f"{type(servicer).__name__}.sock"))
+    return await channels.enter_async_context(open_channel(target, disabled()))
+
+
 @asynccontextmanager
-async def open_replica(
-    house: House, channels: dict[str, grpc.aio.Channel], *, grace_s: float, **settings: Any
+async def _open_ingest(
+    house: House, telemetry: Telemetry, grace_s: float, settings: dict[str, Any], **channels: grpc.aio.Channel
 ) -> AsyncIterator[None]:
-    """Run ingest in *house*."""
     common = CommonSettings(drain_grace_s=grace_s)
-    host = Host(settings=common, registry=house.registry, telemetry=telemetry.disabled())
+    host = Host(settings=common, registry=house.registry, telemetry=telemetry)
     address = f"unix:{house.folder}/ingest.sock"
-    options = IngestSettings(**{"poll_interval_s": 0.05, **settings})
     async with (
-        open_ingest(host, options, **channels) as component,
-        serve(
-            [component],
-            address=address,
-            settings=common,
-            registry=CollectorRegistry(),
-            telemetry=telemetry.disabled(),
-        ),
-        open_channel(address, telemetry.disabled()) as channel,
+        open_ingest(host, IngestSettings(**{"poll_interval_s": 0.05, **settings}), **channels) as component,
+        serve([component], address=address, settings=common, registry=CollectorRegistry(), telemetry=disabled()),
+        open_channel(address, disabled()) as channel,
     ):
-        house._component = component
-        house._stub = IngestServiceStub(channel)
+        house.open(component, IngestServiceStub(channel))
         yield

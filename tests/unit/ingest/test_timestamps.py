@@ -11,7 +11,6 @@ from alerthistory_common.alerts import ZERO_TIME, Instant
 from alerthistory_ingest.domain.payload import BrokenAlertError
 from alerthistory_ingest.domain.timestamps import read_time
 
-
 _DAY = timedelta(days=1)
 
 
@@ -113,7 +112,7 @@ def test_the_zero_time_of_go_is_the_zero_time() -> None:
 
 
 @given(
-    st.datetimes(timezones=st.just(UTC), min_value=datetime.min + _DAY, max_value=datetime.max - _DAY),
+    st.datetimes(timezones=st.just(UTC), min_value=datetime.min + _DAY, max_value=datetime.max - _DAY),  # noqa: DTZ901  # Hypothesis wants naive bounds.
     st.integers(min_value=-23 * 60 - 59, max_value=23 * 60 + 59),
 )
 def test_every_datetime_is_read_as_python_wrote_it(moment: datetime, offset_minutes: int) -> None:

@@ -84,6 +84,7 @@ class Pipeline:
         self._reserved = 0
         self._lease_s: float | None = None
         self._is_draining = False
+        self._has_surplus = False
         self._changed = asyncio.Event()
         self.completed = 0
 
@@ -103,6 +104,8 @@ class Pipeline:
         size = 0 if self._lease_s is None else min(wanted, self._free())
         with self._keep_free(size) as room:
             yield room
+            # What found no slot waits in history, and must not wait for the next look.
+            self._has_surplus |= size < wanted
 
     @contextmanager
     def _keep_free(self, size: int) -> Iterator[Room]:
@@ -165,16 +168,17 @@ class Pipeline:
         await self._changed.wait()
 
     async def _pause(self, seconds: float) -> None:
-        """Wait for *seconds* and then for a free slot, or until ``drain`` is called."""
+        """Wait for *seconds* or a surplus, and then for a free slot; or until ``drain`` is called."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while not self._is_draining:
+                while not self._is_draining and not self._has_surplus:
                     await self._change()
         while not self._is_draining and not self._free():
             await self._change()
 
     async def _poll_once(self) -> bool:
         """Fill the free slots; return whether there may be more work."""
+        self._has_surplus = False
         with self._keep_free(min(self._free(), _MAX_LEASE)) as room:
             leased = await self._history.lease(room.size)
             self._lease_s = leased.duration.total_seconds()
