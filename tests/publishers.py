@@ -49,8 +49,8 @@ class Publisher:
 
     component: Component
     registry: CollectorRegistry
-    service: "publisher_service_pb2_grpc.PublisherServiceAsyncStub"
-    targets: "targets_grpc.TargetServiceAsyncStub"
+    service: publisher_service_pb2_grpc.PublisherServiceStub
+    targets: targets_grpc.TargetServiceStub
 
     async def publish(self, *events: AlertEvent, verdict: Verdict | None = None) -> list[list[str]]:
         """Return the targets told about each of *events*."""

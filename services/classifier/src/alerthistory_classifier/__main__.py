@@ -1,0 +1,40 @@
+"""The program ``alerthistory-classifier``."""
+
+from alerthistory_classifier.app import MIGRATIONS, SCHEMA, open_classifier
+from alerthistory_classifier.settings import ClassifierSettings
+from alerthistory_common import migrate, program
+from alerthistory_common.database import database_url
+from alerthistory_common.process import run_process
+from alerthistory_common.program import LoadedSettings
+from alerthistory_common.settings import CommonSettings
+
+
+def main() -> None:
+    """Run the command line."""
+    program.run(
+        name="alerthistory-classifier",
+        description="Say how serious alerts are.",
+        settings=(CommonSettings, ClassifierSettings),
+        serve=_serve,
+        migrate=_migrate,
+    )
+
+
+async def _serve(loaded: LoadedSettings) -> None:
+    common, own = loaded.of(CommonSettings), loaded.of(ClassifierSettings)
+    await run_process(
+        "classifier",
+        [lambda host: open_classifier(host, own)],
+        settings=common,
+        grpc_listen=own.grpc_listen,
+        metrics_listen=own.metrics_listen,
+    )
+
+
+def _migrate(loaded: LoadedSettings) -> None:
+    common, own = loaded.of(CommonSettings), loaded.of(ClassifierSettings)
+    migrate.upgrade(database_url(common, own.database_url, SCHEMA), schema=SCHEMA, scripts=MIGRATIONS)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""Verdicts and the mode in SQL."""
+
+import json
+from datetime import timedelta
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import Row, Table, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from alerthistory_classifier.adapters.tables import classifications, enrichment_mode
+from alerthistory_classifier.domain.modes import Mode
+from alerthistory_classifier.ports import Classification
+from alerthistory_common.alerts import Fingerprint, Instant, Severity, Verdict
+from alerthistory_common.database import Database
+
+_MICROSECOND = timedelta(microseconds=1)
+_THE_ROW = 1
+
+
+class SqlVerdictStore:
+    """The ports ``VerdictStore`` and ``ModeStore`` over two tables."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def keep(self, classification: Classification) -> None:
+        """Keep *classification* in place of the alert's earlier one, durably."""
+        await self._replace(classifications, "fp_hash", _row(classification))
+
+    async def find(self, fingerprint: Fingerprint) -> Classification | None:
+        """Return the stored verdict of an alert, None when it has none."""
+        statement = select(classifications).where(classifications.c.fp_hash == _hash(fingerprint))
+        result = await self._database.read(lambda connection: connection.execute(statement))
+        row = result.one_or_none()
+        return None if row is None else _classification(row)
+
+    async def count(self) -> int:
+        """Return how many verdicts are stored."""
+        statement = select(func.count()).select_from(classifications)
+        return await self._database.read(lambda connection: connection.scalar(statement)) or 0
+
+    async def find_mode(self) -> Mode | None:
+        """Return the mode that was set, None when nobody has."""
+        statement = select(enrichment_mode.c.mode).where(enrichment_mode.c.id == _THE_ROW)
+        found = await self._database.read(lambda connection: connection.scalar(statement))
+        return None if found is None else Mode(found)
+
+    async def keep_mode(self, mode: Mode, *, at: Instant) -> None:
+        """Keep *mode*, durably."""
+        await self._replace(enrichment_mode, "id", {"id": _THE_ROW, "mode": mode.value, "set_at": at.micros})
+
+    async def _replace(self, table: Table, key: str, row: dict[str, Any]) -> None:
+        insert = postgresql.insert if self._database.dialect == "postgresql" else sqlite.insert
+        statement = insert(table).values(row)
+        changes = {name: statement.excluded[name] for name in row if name != key}
+        upsert = statement.on_conflict_do_update(index_elements=[key], set_=changes)
+        await self._database.write(lambda connection: connection.execute(upsert))
+
+
+def _row(classification: Classification) -> dict[str, Any]:
+    verdict = classification.verdict
+    return {
+        "fp_hash": _hash(classification.fingerprint),
+        "fingerprint": classification.fingerprint,
+        "alert_name": classification.alert_name,
+        "severity": verdict.severity.value,
+        "confidence": verdict.confidence,
+        "reasoning": verdict.reasoning,
+        "recommendations": json.dumps(verdict.recommendations),
+        "source": verdict.source,
+        "rules": json.dumps(verdict.rules),
+        "processing_time": verdict.processing_time // _MICROSECOND,
+        "created_at": classification.created_at.micros,
+    }
+
+
+def _classification(row: Row[Any]) -> Classification:
+    verdict = Verdict(
+        severity=Severity(row.severity),
+        confidence=row.confidence,
+        reasoning=row.reasoning,
+        recommendations=tuple(json.loads(row.recommendations)),
+        source=row.source,
+        rules=tuple(json.loads(row.rules)),
+        processing_time=row.processing_time * _MICROSECOND,
+    )
+    return Classification(
+        fingerprint=Fingerprint(row.fingerprint),
+        alert_name=row.alert_name,
+        verdict=verdict,
+        created_at=Instant(row.created_at),
+    )
+
+
+def _hash(fingerprint: Fingerprint) -> bytes:
+    return sha256(fingerprint.encode()).digest()

@@ -1,0 +1,33 @@
+"""The classifier's tables. Times are microseconds since 1970."""
+
+from sqlalchemy import BigInteger, Column, Float, Integer, LargeBinary, MetaData, String, Table
+
+from alerthistory_common.escaped_text import EscapedText
+
+METADATA = MetaData()
+
+# find and keep: by the primary key
+classifications = Table(
+    "classifications",
+    METADATA,
+    Column("fp_hash", LargeBinary, primary_key=True),
+    Column("fingerprint", EscapedText, nullable=False),
+    Column("alert_name", EscapedText, nullable=False),
+    Column("severity", String, nullable=False),
+    Column("confidence", Float, nullable=False),
+    Column("reasoning", EscapedText, nullable=False),
+    Column("recommendations", EscapedText, nullable=False),
+    Column("source", String, nullable=False),
+    Column("rules", EscapedText, nullable=False),
+    Column("processing_time", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+# One row at most: the mode that was set.
+enrichment_mode = Table(
+    "enrichment_mode",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("mode", String, nullable=False),
+    Column("set_at", BigInteger, nullable=False),
+)

@@ -1,0 +1,96 @@
+"""Judge alerts and keep the verdicts; a database that is away costs the keeping, never the verdict."""
+
+import asyncio
+import time
+from dataclasses import replace
+from datetime import timedelta
+
+import structlog
+
+from alerthistory_classifier.application.modes import Modes
+from alerthistory_classifier.domain.modes import Mode
+from alerthistory_classifier.domain.rules import judge
+from alerthistory_classifier.metrics import ClassifierMetrics
+from alerthistory_classifier.ports import Classification, VerdictStore
+from alerthistory_common.alerts import AlertEvent, Fingerprint, HistoryContext, Verdict
+from alerthistory_common.clock import Clock
+from alerthistory_common.deadlines import budget
+from alerthistory_common.errors import AlertHistoryError, NotFoundError
+
+_LOG = structlog.get_logger(__name__)
+_STORE_LIMIT_S = 1.0
+
+
+class ClassificationNotFoundError(NotFoundError):
+    """The alert was never judged."""
+
+    reason = "CLASSIFICATION_NOT_FOUND"
+
+
+class Classifying:
+    """What callers ask of the classifier."""
+
+    def __init__(self, store: VerdictStore, modes: Modes, *, clock: Clock, metrics: ClassifierMetrics) -> None:
+        self._store = store
+        self._modes = modes
+        self._clock = clock
+        self._metrics = metrics
+
+    async def classify(self, event: AlertEvent, history: HistoryContext) -> tuple[Verdict | None, Mode]:
+        """Return the verdict on *event*, None when the mode asks for none, and the mode.
+
+        Only what fires is judged anew: when it ends, the alert is still what it was.
+        """
+        mode = (await self._modes.current()).mode
+        if mode is Mode.TRANSPARENT:
+            return None, mode
+        if not event.kind.is_firing and (known := await self._known(event.fingerprint)) is not None:
+            return known, mode
+        return await self._judge(event, history), mode
+
+    async def find(self, fingerprint: Fingerprint) -> Classification:
+        """Return the stored verdict of an alert; raise ClassificationNotFoundError when it has none."""
+        found = await self._store.find(fingerprint)
+        if found is None:
+            raise ClassificationNotFoundError("this alert was never judged")
+        return found
+
+    async def count(self) -> int:
+        """Return how many verdicts are stored."""
+        return await self._store.count()
+
+    async def _judge(self, event: AlertEvent, history: HistoryContext) -> Verdict:
+        started = time.perf_counter()
+        judged = judge(event, history)
+        taken = time.perf_counter() - started
+        verdict = replace(judged, processing_time=timedelta(seconds=taken))
+        self._metrics.duration.observe(taken)
+        self._metrics.verdicts.labels(verdict.severity.value, verdict.source).inc()
+        await self._keep(event, verdict)
+        return verdict
+
+    async def _keep(self, event: AlertEvent, verdict: Verdict) -> None:
+        classification = Classification(
+            fingerprint=event.fingerprint,
+            alert_name=event.alert_name,
+            verdict=verdict,
+            created_at=self._clock.now(),
+        )
+        try:
+            async with asyncio.timeout(budget(_STORE_LIMIT_S)):
+                await self._store.keep(classification)
+        except (AlertHistoryError, TimeoutError) as error:
+            self._complain("keep_verdict", error)
+
+    async def _known(self, fingerprint: Fingerprint) -> Verdict | None:
+        try:
+            async with asyncio.timeout(budget(_STORE_LIMIT_S)):
+                found = await self._store.find(fingerprint)
+        except (AlertHistoryError, TimeoutError) as error:
+            self._complain("find_verdict", error)
+            return None
+        return None if found is None else found.verdict
+
+    def _complain(self, operation: str, error: Exception) -> None:
+        self._metrics.store_failures.labels(operation).inc()
+        _LOG.warning("the verdict store failed", operation=operation, error=str(error) or "it took too long")

@@ -1,0 +1,45 @@
+"""What the classifier's use cases need from the outside."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from alerthistory_classifier.domain.modes import Mode
+from alerthistory_common.alerts import Fingerprint, Instant, Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Classification:
+    """The verdict on an alert, as stored."""
+
+    fingerprint: Fingerprint
+    alert_name: str
+    verdict: Verdict
+    created_at: Instant
+
+
+class VerdictStore(Protocol):
+    """Keeps the last verdict of every alert. Raises StoreUnavailableError while the database is away."""
+
+    async def keep(self, classification: Classification) -> None:
+        """Keep *classification* in place of the alert's earlier one, durably."""
+        ...
+
+    async def find(self, fingerprint: Fingerprint) -> Classification | None:
+        """Return the stored verdict of an alert, None when it has none."""
+        ...
+
+    async def count(self) -> int:
+        """Return how many verdicts are stored."""
+        ...
+
+
+class ModeStore(Protocol):
+    """Keeps the mode that was set. Raises StoreUnavailableError while the database is away."""
+
+    async def find_mode(self) -> Mode | None:
+        """Return the mode that was set, None when nobody has."""
+        ...
+
+    async def keep_mode(self, mode: Mode, *, at: Instant) -> None:
+        """Keep *mode*, durably."""
+        ...

@@ -1,0 +1,91 @@
+"""The RPCs of the classifier: protobuf to domain and back, and no rules."""
+
+from typing import Any
+
+import grpc
+
+from alerthistory.classifier.v1 import classifier_service_pb2, classifier_service_pb2_grpc
+from alerthistory_classifier.application.classify import Classifying
+from alerthistory_classifier.application.modes import Modes
+from alerthistory_classifier.domain.modes import Mode, ModeSource
+from alerthistory_common import alert_codec
+from alerthistory_common.alerts import AlertEvent, Fingerprint
+from alerthistory_common.clock import Clock
+from alerthistory_common.errors import FieldViolation, InvalidArgumentError
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+_MODES = {mode: classifier_service_pb2.EnrichmentMode.Value(f"ENRICHMENT_MODE_{mode.name}") for mode in Mode}
+_MODES_BACK = {value: key for key, value in _MODES.items()}
+_SOURCES = {source: classifier_service_pb2.ModeSource.Value(f"MODE_SOURCE_{source.name}") for source in ModeSource}
+
+
+class ClassifierServicer(classifier_service_pb2_grpc.ClassifierServiceServicer):
+    """Judges alerts, shows verdicts, and owns the mode."""
+
+    def __init__(self, classifying: Classifying, modes: Modes, *, clock: Clock) -> None:
+        self._classifying = classifying
+        self._modes = modes
+        self._started_at = clock.now()
+
+    async def ClassifyAlert(  # noqa: N802  # gRPC's spelling, as below.
+        self, request: classifier_service_pb2.ClassifyAlertRequest, context: Context
+    ) -> classifier_service_pb2.ClassifyAlertResponse:
+        """Judge one alert and store the verdict."""
+        verdict, mode = await self._classifying.classify(_event(request), alert_codec.history(request.history))
+        return classifier_service_pb2.ClassifyAlertResponse(
+            verdict=None if verdict is None else alert_codec.verdict_message(verdict), mode=_MODES[mode]
+        )
+
+    async def GetClassification(  # noqa: N802
+        self, request: classifier_service_pb2.GetClassificationRequest, context: Context
+    ) -> classifier_service_pb2.GetClassificationResponse:
+        """Return the stored verdict of an alert."""
+        if not request.fingerprint:
+            raise _invalid("fingerprint", "must be set")
+        found = await self._classifying.find(Fingerprint(request.fingerprint))
+        return classifier_service_pb2.GetClassificationResponse(
+            classification=classifier_service_pb2.Classification(
+                fingerprint=found.fingerprint,
+                alert_name=found.alert_name,
+                verdict=alert_codec.verdict_message(found.verdict),
+                created_at=alert_codec.timestamp(found.created_at),
+            )
+        )
+
+    async def GetMode(  # noqa: N802
+        self, request: classifier_service_pb2.GetModeRequest, context: Context
+    ) -> classifier_service_pb2.GetModeResponse:
+        """Return the mode in force."""
+        current = await self._modes.current()
+        return classifier_service_pb2.GetModeResponse(mode=_MODES[current.mode], source=_SOURCES[current.source])
+
+    async def SetMode(  # noqa: N802
+        self, request: classifier_service_pb2.SetModeRequest, context: Context
+    ) -> classifier_service_pb2.SetModeResponse:
+        """Set the mode, durably."""
+        if request.mode not in _MODES_BACK:
+            raise _invalid("mode", "must be a known mode")
+        current = await self._modes.change(_MODES_BACK[request.mode])
+        return classifier_service_pb2.SetModeResponse(mode=_MODES[current.mode], source=_SOURCES[current.source])
+
+    async def GetStatus(  # noqa: N802
+        self, request: classifier_service_pb2.GetStatusRequest, context: Context
+    ) -> classifier_service_pb2.GetStatusResponse:
+        """Return figures for dashboards."""
+        return classifier_service_pb2.GetStatusResponse(
+            classifications=await self._classifying.count(),
+            mode=_MODES[(await self._modes.current()).mode],
+            started_at=alert_codec.timestamp(self._started_at),
+        )
+
+
+def _event(request: classifier_service_pb2.ClassifyAlertRequest) -> AlertEvent:
+    try:
+        return alert_codec.event(request.event)
+    except ValueError as error:
+        raise _invalid("event.kind", str(error)) from error
+
+
+def _invalid(field: str, description: str) -> InvalidArgumentError:
+    return InvalidArgumentError(f"{field} {description}", FieldViolation(field=field, description=description))
