@@ -12,6 +12,7 @@ from alerthistory.ingest.v1 import ingest_service_pb2 as ingest_pb2
 from alerthistory.publisher.v1 import delivery_pb2, target_pb2
 from alerthistory_common.errors import StoreUnavailableError
 from tests.integration.client.command import ahctl
+from tests.integration.client.fake_gateway import FakeGateway
 from tests.integration.client.fake_services import FakeServices
 from tests.integration.client.messages import HOSTILE, UNSAFE, ago, alert, delivery, event
 
@@ -193,7 +194,7 @@ async def test_status_names_services_that_do_not_answer(idle: FakeServices, addr
     assert (table.status, plain.status) == (1, 1)
     assert table.out.count("no answer") == 2
     assert f"nothing answers at {nowhere}" in table.err
-    assert f"what answers at {address} is not classifier" in table.err
+    assert f"what answers at {address} does not offer classifier" in table.err
     found = plain.json
     assert not found["is_complete"]
     assert {name: each["is_available"] for name, each in found["services"].items()} == {
@@ -277,6 +278,13 @@ async def test_without_a_server_the_error_says_what_to_do(address: str) -> None:
     assert finished.err == (
         f"Error: nothing answers at {address}: is `make run` running? Name another address with --server\n"
     )
+
+
+async def test_an_http_server_at_the_address_is_told_from_none() -> None:
+    async with FakeGateway(400).serving() as url:
+        finished = await ahctl("mode", "--server", url.removeprefix("http://"))
+    assert finished.status == 1
+    assert "nothing that speaks gRPC answers at 127.0.0.1:" in finished.err
 
 
 async def test_a_mode_of_a_later_version_is_an_error_that_says_so(services: FakeServices, address: str) -> None:

@@ -46,13 +46,15 @@ class Endpoint:
         """Return the error of the common tree that a failed call stands for, worded for who made the call."""
         match error.code():
             case grpc.StatusCode.UNAVAILABLE if grpc_rpc_status.from_call(error) is None:
-                return NoAnswerError(f"nothing answers at {self.address}", address=self.address)
+                # Only the text tells a closed door from one behind which HTTP/1 or another protocol is spoken.
+                what = "nothing that speaks gRPC" if "HTTP/2" in (error.details() or "") else "nothing"
+                return NoAnswerError(f"{what} answers at {self.address}", address=self.address)
             case grpc.StatusCode.CANCELLED:
                 return UnavailableError(f"{self.service} at {self.address} ended the call")
             case grpc.StatusCode.DEADLINE_EXCEEDED:
                 return DeadlineExceededError(f"{self.service} at {self.address} did not answer in {self.timeout_s:g} s")
             case grpc.StatusCode.UNIMPLEMENTED:
-                return FailedPreconditionError(f"what answers at {self.address} is not {self.service}")
+                return FailedPreconditionError(f"what answers at {self.address} does not offer {self.service}")
             case grpc.StatusCode.RESOURCE_EXHAUSTED:
                 return InvalidArgumentError(f"{self.service} takes no message as large as this one")
             case _:
