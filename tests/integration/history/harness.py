@@ -18,6 +18,7 @@ from alerthistory.history.v1 import work_pb2
 from alerthistory.history.v1.history_service_pb2_grpc import HistoryServiceStub
 from alerthistory_common import alert_codec, migrate
 from alerthistory_common.alerts import Instant, Report, Severity, Verdict
+from alerthistory_common.channels import MAX_MESSAGE_BYTES
 from alerthistory_common.component import Component
 from alerthistory_common.process import Host
 from alerthistory_common.server import serve
@@ -25,6 +26,7 @@ from alerthistory_common.settings import CommonSettings
 from alerthistory_common.telemetry import disabled
 from alerthistory_history.app import MIGRATIONS, SCHEMA, open_history
 from alerthistory_history.settings import HistorySettings
+from tests import builders
 
 T = TypeVar("T")
 
@@ -32,6 +34,7 @@ TIMEOUT_S = 30.0
 NOON = 1_800_000_000_000_000
 """The moment at which tests begin, in microseconds."""
 SECOND = 1_000_000
+_OPTIONS = [("grpc.max_receive_message_length", MAX_MESSAGE_BYTES), ("grpc.max_send_message_length", MAX_MESSAGE_BYTES)]
 
 
 class ManualClock:
@@ -102,6 +105,10 @@ class History:
         """Return what happened, in order."""
         return [alert_codec.kind(event.kind).value for event in await self.events(fingerprint)]
 
+    async def status(self) -> pb.GetStatusResponse:
+        """Return the figures."""
+        return await self.stub.GetStatus(pb.GetStatusRequest(), timeout=TIMEOUT_S)
+
     def metric(self, sample: str) -> float:
         """Return the value of the sample that is written *sample*; 0 when there is none."""
         for line in generate_latest(self.registry).decode().splitlines():
@@ -133,7 +140,7 @@ async def running(url: URL, clock: ManualClock | None = None, **settings: Any) -
         async with (
             open_history(host, own, clock=clock) as component,
             serve([component], address=address, settings=common, registry=registry, telemetry=disabled()),
-            grpc.aio.insecure_channel(address) as channel,
+            grpc.aio.insecure_channel(address, options=_OPTIONS) as channel,
         ):
             yield History(stub=HistoryServiceStub(channel), component=component, clock=clock, registry=registry)
 
@@ -144,3 +151,21 @@ async def eventually(what: Callable[[], Awaitable[T]], *, within_s: float = 15.0
         while not (answer := await what()):
             await asyncio.sleep(0.01)
     return answer
+
+
+def at(seconds: float) -> Instant:
+    """Return the moment *seconds* after NOON."""
+    return Instant(NOON + round(seconds * SECOND))
+
+
+def firing(fingerprint: str = "a", start_s: float = 0, received_s: float = 0, **fields: Any) -> Report:
+    """Return a report that *fingerprint* fires since *start_s*, told at *received_s*; both are seconds after NOON."""
+    named = {"fingerprint": fingerprint, "starts_at": at(start_s), "received_at": at(received_s)}
+    return builders.report(**(named | fields))
+
+
+def resolved(
+    fingerprint: str = "a", start_s: float = 0, end_s: float = 1, received_s: float = 1, **fields: Any
+) -> Report:
+    """Return a report that *fingerprint* was resolved at *end_s*."""
+    return firing(fingerprint, start_s, received_s, **({"is_firing": False, "ends_at": at(end_s)} | fields))

@@ -1,9 +1,10 @@
 """Where PostgreSQL and SQLite differ, in one place."""
 
+import math
 from collections.abc import Sequence
 from typing import Protocol
 
-from sqlalchemy import ColumnElement, Table, func, literal_column, select, text, true, update
+from sqlalchemy import ColumnElement, Table, literal_column, text, true, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -102,10 +103,8 @@ class Sqlite:
 
     async def size(self, connection: AsyncConnection) -> int:
         """Return the size of the file."""
-        pages = func.pragma_page_count().table_valued("page_count")
-        sizes = func.pragma_page_size().table_valued("page_size")
-        found = await connection.scalar(select(pages.c.page_count * sizes.c.page_size).select_from(pages, sizes))
-        return int(found or 0)
+        found = [(await connection.exec_driver_sql(f"PRAGMA {name}")).scalar() for name in ("page_count", "page_size")]
+        return math.prod(int(each or 0) for each in found)
 
 
 async def _take(connection: AsyncConnection, name: str, count: int) -> Sequence[int]:

@@ -67,7 +67,7 @@ class SqlReadStore:
         """Return what a report counts of the first *limit* occurrences, in history order."""
         names = occurrences.c
         # Labels are long, and only asked for the odd namespace that is no text.
-        labels = case((names.namespace == "", names.labels_json), else_=b"{}")
+        labels = case((names.namespace == "", names.labels_json), else_=literal(b"{}", names.labels_json.type))
         columns = select(names.alert_name, names.is_firing, names.namespace, labels)
         query = _in_history_order(columns, wanted, TieOrder.NEWEST_FIRST).limit(limit)
         selected = await self._database.read(lambda connection: connection.execute(query))
