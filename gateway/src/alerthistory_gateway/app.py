@@ -1,7 +1,7 @@
 """The composition root of the gateway."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 
 import grpc
 from starlette.routing import BaseRoute
@@ -16,7 +16,7 @@ from alerthistory_gateway.authentication import Authentication
 from alerthistory_gateway.bodies import BodyReader
 from alerthistory_gateway.clients import Services
 from alerthistory_gateway.errors import ErrorAnswers
-from alerthistory_gateway.http_server import HttpServer, serve_http
+from alerthistory_gateway.http_server import HttpServer, bind, serve_http
 from alerthistory_gateway.intake import Intake, open_intake
 from alerthistory_gateway.legacy.cors import Cors
 from alerthistory_gateway.legacy.metric_families import MetricFamilies
@@ -52,14 +52,16 @@ async def open_gateway(
     metrics = GatewayMetrics(host.registry)
     readiness = Readiness(services)
     connections = _Connections()
-    async with open_intake(
-        services, settings=settings, telemetry=host.telemetry, metrics=metrics, clock=SystemClock()
-    ) as intake:
-        routes = _routes(services, settings, intake, readiness, metrics, connections)
-        app = traced(_behind_middleware(LegacyRouter(routes), metrics), host.telemetry)
-        async with serve_http(RequestId(app), settings) as server:
-            connections.server = server
-            yield Component(name="gateway", is_ready=readiness.is_ready, drain=server.drain)
+    # Bound before anything is opened, so that a taken port is reported as what it is.
+    with closing(bind(settings.host, settings.port)) as listener:
+        async with open_intake(
+            services, settings=settings, telemetry=host.telemetry, metrics=metrics, clock=SystemClock()
+        ) as intake:
+            routes = _routes(services, settings, intake, readiness, metrics, connections)
+            app = traced(_behind_middleware(LegacyRouter(routes), metrics), host.telemetry)
+            async with serve_http(RequestId(app), listener, settings) as server:
+                connections.server = server
+                yield Component(name="gateway", is_ready=readiness.is_ready, drain=server.drain)
 
 
 class _Connections:

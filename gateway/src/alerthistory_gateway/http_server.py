@@ -1,6 +1,7 @@
 """The HTTP server: uvicorn inside our event loop, with bounds on headers and an orderly end."""
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -89,11 +90,6 @@ class HttpServer:
         """How many connections are open."""
         return len(self._server.server_state.connections)
 
-    @property
-    def is_accepting(self) -> bool:
-        """Whether new connections are taken."""
-        return not self._server.should_exit
-
     async def drain(self) -> None:
         """Refuse new connections, and return when the requests in flight are answered. May be cancelled."""
         self._server.should_exit = True
@@ -111,9 +107,8 @@ class HttpServer:
 
 
 @asynccontextmanager
-async def serve_http(app: ASGIApp, settings: GatewaySettings) -> AsyncIterator[HttpServer]:
-    """Yield a server that answers with *app*; raise SettingsError when the address cannot be bound."""
-    listener = _bind(settings.host, settings.port)
+async def serve_http(app: ASGIApp, listener: socket.socket, settings: GatewaySettings) -> AsyncIterator[HttpServer]:
+    """Yield a server that answers with *app* to who connects to *listener*, which it closes at its end."""
     server = _Uvicorn(_configuration(app, settings))
     async with asyncio.TaskGroup() as tasks:
         serving = tasks.create_task(server.serve(sockets=[listener]))
@@ -145,15 +140,17 @@ def _configuration(app: ASGIApp, settings: GatewaySettings) -> uvicorn.Config:
     )
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int) -> socket.socket:
+    """Return a socket that listens on *host* and *port*; raise SettingsError when it cannot."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     both = host == "::" and socket.has_dualstack_ipv6()
     try:
         return socket.create_server((host, port), family=family, backlog=2048, dualstack_ipv6=both)
     except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
         raise SettingsError(
             [
-                f"cannot serve HTTP on {host}:{port}: {error.strerror}; free that port, "
+                f"cannot serve HTTP on {host}:{port}: {reason}; free that port, "
                 f"or set {GatewaySettings.variable('port')} (and {GatewaySettings.variable('host')}) to another address"
             ]
         ) from error

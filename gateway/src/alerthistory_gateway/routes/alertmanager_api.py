@@ -16,7 +16,8 @@ from alerthistory_gateway.routes.webhook import sender_of
 
 _PATH = "/api/v2/alerts"
 _METHODS = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"]
-_MEDIA_TYPE = re.compile(r"\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+/[!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*(?:;.*)?", re.DOTALL)
+_WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_MEDIA_TYPE = re.compile(f"{_WORD}(?:/{_WORD})?")
 
 
 class AlertmanagerApi:
@@ -55,11 +56,10 @@ def _answer(result: PayloadResult) -> Response:
 
 
 def _media_type_problem(content_type: str) -> Response | None:
-    found = _MEDIA_TYPE.fullmatch(content_type)
-    if found is None:
-        message = f'parsing Content-Type header from "{content_type}" failed, because mime: no media type'
-        return _refused(400, 400, message)
-    media_type = found[1].lower()
+    media_type = content_type.partition(";")[0].strip().lower()
+    if _MEDIA_TYPE.fullmatch(media_type) is None:
+        problem = "expected slash after first token" if media_type else "no media type"
+        return _refused(400, 400, f'parsing Content-Type header from "{content_type}" failed, because mime: {problem}')
     if media_type != "application/json":
         message = f'unsupported media type "{media_type}", only [application/json] are allowed'
         return _refused(415, 415, message)
