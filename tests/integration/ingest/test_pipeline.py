@@ -126,7 +126,7 @@ async def test_work_beyond_the_capacity_is_leased_as_slots_come_free() -> None:
 
 async def test_a_lease_that_runs_out_ends_the_work_silently() -> None:
     async with open_house() as house:
-        house.history.lease_s = 1.4
+        house.history.lease_s = 0.5
         await until(lambda: len(house.history.lease_sizes) > 3)
         house.classifier.gate.clear()
         await house.ingest(webhook([alert("A")]))

@@ -24,8 +24,8 @@ _COMPLETIONS_IN_FLIGHT = 2
 _GIVE_BACK_LIMIT_S = 2.0
 _RETRY_COMPLETION_S = 0.5
 _MAX_BACKOFF_S = 30.0
-_LEASE_RESERVE_S = 1.0
-"""A lease that ends within this time is as good as over."""
+_LEASE_SHARE = 0.9
+"""What is used of a lease; after that it is as good as over."""
 _YOUNG = timedelta(minutes=5)
 
 
@@ -119,7 +119,7 @@ class Pipeline:
     def start(self, work: Sequence[Work], source: WorkSource, *, leased_at: float) -> None:
         """Begin *work*, whose leases hold from *leased_at* (of the loop's clock) on."""
         self._meter.leased(source, work)
-        expires_at = leased_at + (self._lease_s or 0.0) - _LEASE_RESERVE_S
+        expires_at = leased_at + (self._lease_s or 0.0) * _LEASE_SHARE
         for each in work:
             # An empty context: neither the deadline nor the span of the call that brought the work are its own.
             task = self._tasks.create_task(self._run(each, expires_at), context=contextvars.Context())

@@ -84,6 +84,8 @@ def _contract_text(error: json.JSONDecodeError) -> str:
 def _is_too_deep(value: Json) -> bool:
     level = [value] if isinstance(value, dict | list) else []
     for _ in range(MAX_DEPTH):
+        if not level:
+            return False
         children = chain.from_iterable(each.values() if isinstance(each, dict) else each for each in level)
         level = [child for child in children if isinstance(child, dict | list)]
     return bool(level)

@@ -56,6 +56,9 @@ def _read_alerts(elements: Iterable[Json], origin: Origin, read: _ReadAlert) -> 
     refusals: list[Refusal] = []
     refused_count = 0
     for index, element in enumerate(elements):
+        if len(refusals) == MAX_LISTED_REFUSALS and not isinstance(element, dict):
+            refused_count += 1  # Nobody reads the reason, and a body can hold millions of these.
+            continue
         try:
             name, report = read(element, origin)
             _check_size(report)
