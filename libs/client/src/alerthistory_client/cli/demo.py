@@ -33,7 +33,7 @@ from alerthistory_common.errors import AlertHistoryError, UnavailableError
     type=click.FloatRange(0, 10_000, min_open=True),
     default=1.0,
     show_default=True,
-    help="How many times faster it is told.",
+    help="How many times faster it is told; beyond 2, the re-fire is too short to outlast the wait for late copies.",
 )
 @click.option("--seed", type=int, help="Tell the same story again; otherwise chance decides.")
 @shared_options
