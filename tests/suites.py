@@ -29,6 +29,14 @@ class Suite:
         ports = iter(free_ports(11))
         self.port = next(ports)
         self.url = f"http://127.0.0.1:{self.port}"
+        # Certificates are slow to load, and a kept connection is stale after every restart.
+        self.http = httpx.Client(
+            base_url=self.url,
+            verify=False,
+            trust_env=False,
+            timeout=30,
+            limits=httpx.Limits(max_keepalive_connections=0),
+        )
         self.env = {
             "ALERTHISTORY_DATA_DIR": str(folder / "data"),
             "ALERTHISTORY_GATEWAY_PORT": str(self.port),
@@ -94,14 +102,14 @@ class Suite:
 
     def history(self, **query: str | int) -> list[dict[str, object]]:
         """Return the alerts that ``GET /history`` lists."""
-        answer = httpx.get(f"{self.url}/history", params=query, timeout=10, trust_env=False)
+        answer = self.http.get("/history", params=query)
         alerts: list[dict[str, object]] = answer.raise_for_status().json()["alerts"]
         return alerts
 
     def _is_ready(self, program: Program) -> bool:
         if program.process.poll() is not None:
             raise AssertionError(f"the suite exited with {program.process.returncode}")
-        return answers(f"{self.url}/readyz")
+        return answers(f"{self.url}/readyz", self.http)
 
     def _addresses(self, services: Mapping[str, None], ports: Iterator[int]) -> dict[str, str]:
         env = {f"ALERTHISTORY_{name.upper()}_METRICS_LISTEN": f"127.0.0.1:{next(ports)}" for name in services}

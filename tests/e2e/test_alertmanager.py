@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.fakes.alertmanager import alertmanager, require_alertmanager
@@ -37,6 +36,6 @@ def test_alertmanager_delivers_what_fired_while_we_were_away(folder: Path, suite
     suite.run("alerthistory", "migrate")
     with alertmanager(folder / "am", webhook=f"{suite.url}/webhook") as sender:
         sender.post({"alertname": "Early"}, startsAt=ago(minutes=2))
-        httpx.get(f"{sender.url}/api/v2/alerts", trust_env=False).raise_for_status()
+        sender.http.get("/api/v2/alerts").raise_for_status()
         with suite.running():
             until(lambda: inbox.of(str(suite.history()[0]["fingerprint"])) if suite.history() else None, within_s=30)

@@ -25,7 +25,7 @@ def running() -> Iterator[Suite]:
 
 def _post(suite: Suite, body: bytes | str | object, path: str = "/webhook") -> httpx.Response:
     content = body if isinstance(body, bytes | str) else json.dumps(body)
-    return httpx.post(f"{suite.url}{path}", content=content, timeout=30, trust_env=False)
+    return suite.http.post(path, content=content)
 
 
 def _quarantine(suite: Suite) -> list[dict[str, Any]]:
@@ -66,7 +66,7 @@ def test_a_chunked_body_above_the_cap_is_413(running: Suite) -> None:
         for _ in range(21):
             yield b" " * 1_000_000
 
-    answer = httpx.post(f"{running.url}/webhook", content=chunks(), timeout=30, trust_env=False)
+    answer = running.http.post("/webhook", content=chunks())
     assert answer.status_code == 413
 
 

@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import httpx
 import pytest
 from sqlalchemy import URL
 
@@ -21,15 +20,13 @@ def any_suite(request: pytest.FixtureRequest, folder: Path, inbox: Inbox) -> Sui
     return Suite(folder, form=form, database=database, env={"ALERTHISTORY_PUBLISHER_TARGETS_FILE": str(targets)})
 
 
-def _post(suite: Suite, body: object, path: str = "/webhook") -> httpx.Response:
-    return httpx.post(f"{suite.url}{path}", json=body, timeout=10, trust_env=False)
-
-
 def test_an_alert_is_stored_judged_delivered_and_resolved(any_suite: Suite, inbox: Inbox) -> None:
     suite = any_suite
     start = ago(minutes=5)
     with suite.running() as program:
-        posted = _post(suite, webhook([alert("DiskFull", starts_at=start, severity="critical", namespace="prod")]))
+        posted = suite.http.post(
+            "/webhook", json=webhook([alert("DiskFull", starts_at=start, severity="critical", namespace="prod")])
+        )
         assert posted.json()["status"] == "success"
         assert posted.json()["processed"] == 1
         assert [(a["alertname"], a["status"]) for a in suite.history()] == [("DiskFull", "firing")]
@@ -38,14 +35,17 @@ def test_an_alert_is_stored_judged_delivered_and_resolved(any_suite: Suite, inbo
         assert firing.body["classification"]["severity"] == "critical"
 
         end = ago(seconds=1)
-        assert _post(suite, webhook([alert("DiskFull", starts_at=start, ends_at=end)])).status_code == 200
+        assert (
+            suite.http.post("/webhook", json=webhook([alert("DiskFull", starts_at=start, ends_at=end)])).status_code
+            == 200
+        )
         until(lambda: len(inbox.of("DiskFull")) == 2, saying="the resolve is delivered")
         assert inbox.of("DiskFull")[1].status == "resolved"
         assert [(a["alertname"], a["status"]) for a in suite.history()] == [("DiskFull", "resolved")]
 
-        report = httpx.get(f"{suite.url}/report", trust_env=False).json()
+        report = suite.http.get("/report").json()
         assert report["data"] == {"DiskFull": {"count": 1, "firing": 0, "resolved": 1}}
-        assert httpx.get(f"{suite.url}/enrichment/mode", trust_env=False).json() == {
+        assert suite.http.get("/enrichment/mode").json() == {
             "mode": "enriched",
             "source": "default",
         }
@@ -59,11 +59,11 @@ def test_prometheus_posts_its_alerts_itself(any_suite: Suite, inbox: Inbox) -> N
     lease = ago(minutes=-4)
     firing = {"labels": {"alertname": "Up", "empty": ""}, "startsAt": ago(minutes=1), "endsAt": lease}
     with suite.running():
-        answer = _post(suite, [firing], "/api/v2/alerts")
+        answer = suite.http.post("/api/v2/alerts", json=[firing])
         assert (answer.status_code, answer.content) == (200, b"")
         until(lambda: [each.status for each in inbox.delivered] == ["firing"], saying="the firing is delivered")
         resolved = {**firing, "endsAt": ago(seconds=1)}
-        assert _post(suite, [resolved], "/api/v2/alerts").status_code == 200
+        assert suite.http.post("/api/v2/alerts", json=[resolved]).status_code == 200
         until(
             lambda: [each.status for each in inbox.delivered] == ["firing", "resolved"],
             saying="the resolve is delivered",
@@ -73,13 +73,12 @@ def test_prometheus_posts_its_alerts_itself(any_suite: Suite, inbox: Inbox) -> N
 
 def test_repetition_changes_nothing(any_suite: Suite, inbox: Inbox) -> None:
     suite = any_suite
-    bodies = [
-        webhook([alert("Twice", starts_at=ago(minutes=5))], external_url=f"http://am-{peer}:9093") for peer in (1, 2)
-    ]
+    twice = alert("Twice", starts_at=ago(minutes=5))
+    bodies = [webhook([twice], external_url=f"http://am-{peer}:9093") for peer in (1, 2)]
     with suite.running():
         for body in bodies * 5:
-            assert _post(suite, body).status_code == 200
-        assert _post(suite, webhook([alert("Marker")])).status_code == 200
+            assert suite.http.post("/webhook", json=body).status_code == 200
+        assert suite.http.post("/webhook", json=webhook([alert("Marker")])).status_code == 200
         until(lambda: inbox.of("Marker"), saying="the marker is delivered")
         assert len(suite.history(alertname="Twice")) == 1
         assert len(inbox.of("Twice")) == 1

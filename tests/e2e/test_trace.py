@@ -1,6 +1,5 @@
 """One trace follows an alert from the webhook to the delivery."""
 
-import httpx
 import pytest
 
 from tests.fakes.inbox import Inbox
@@ -23,7 +22,7 @@ def test_one_trace_from_the_webhook_to_the_delivery(suite: Suite, inbox: Inbox, 
             },
         )
         with traced.running() as program:
-            httpx.post(f"{traced.url}/webhook", json=webhook([alert("Traced")]), timeout=10, trust_env=False)
+            traced.http.post("/webhook", json=webhook([alert("Traced")]))
             (delivered,) = until(lambda: inbox.of("Traced"), saying="the alert is delivered")
             assert program.stop() == 0
         trace_id = bytes.fromhex(delivered.headers["traceparent"].split("-")[1])
@@ -47,6 +46,6 @@ def test_a_dead_collector_delays_neither_delivery_nor_the_end(suite: Suite, inbo
     (nobody,) = free_ports(1)
     suite.env["ALERTHISTORY_OTLP_ENDPOINT"] = f"http://127.0.0.1:{nobody}"
     with suite.running() as program:
-        httpx.post(f"{suite.url}/webhook", json=webhook([alert("Traced")]), timeout=10, trust_env=False)
+        suite.http.post("/webhook", json=webhook([alert("Traced")]))
         until(lambda: inbox.of("Traced"), within_s=5, saying="the alert is delivered")
         assert program.stop(within_s=10) == 0

@@ -29,14 +29,15 @@ receivers:
 class Alertmanager:
     """A running Alertmanager that notifies one webhook."""
 
-    def __init__(self, url: str, program: Program) -> None:
+    def __init__(self, url: str, program: Program, client: httpx.Client) -> None:
         self.url = url
         self.program = program
+        self.http = client
 
     def post(self, labels: Mapping[str, str], **more: object) -> None:
         """Post one alert, as Prometheus or amtool would."""
         alert = {"labels": labels, **more}
-        httpx.post(f"{self.url}/api/v2/alerts", json=[alert], timeout=5, trust_env=False).raise_for_status()
+        self.http.post("/api/v2/alerts", json=[alert]).raise_for_status()
 
 
 def require_alertmanager() -> None:
@@ -64,8 +65,9 @@ def alertmanager(folder: Path, *, webhook: str, group_interval: str = "1s") -> I
         env={},
         log=folder / "alertmanager.log",
     )
-    try:
-        until(lambda: answers(f"{url}/-/ready"), within_s=20, saying="Alertmanager is ready")
-        yield Alertmanager(url, program)
-    finally:
-        program.stop()
+    with httpx.Client(base_url=url, verify=False, trust_env=False, timeout=5) as client:
+        try:
+            until(lambda: answers("/-/ready", client), within_s=20, saying="Alertmanager is ready")
+            yield Alertmanager(url, program, client)
+        finally:
+            program.stop()

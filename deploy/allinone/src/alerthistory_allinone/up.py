@@ -20,10 +20,9 @@ def main() -> None:
 
 
 async def _up() -> int:
-    for service in _WITH_DATABASE:
-        migration = await asyncio.create_subprocess_exec(_script(service), "migrate")
-        if code := await migration.wait():
-            return code
+    migrations = [await asyncio.create_subprocess_exec(_script(each), "migrate") for each in _WITH_DATABASE]
+    if code := max([await migration.wait() for migration in migrations]):
+        return code
     # A session of their own: a Ctrl-C at the terminal reaches them through us, once.
     processes = [await asyncio.create_subprocess_exec(_script(each), start_new_session=True) for each in _SERVICES]
     stop = asyncio.Event()

@@ -42,6 +42,8 @@ _OPTIONS: list[tuple[str, str | int]] = [
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 15_000),
     ("grpc.keepalive_permit_without_calls", 1),
+    # Services are reached directly: a proxy in the environment is for the world outside.
+    ("grpc.enable_http_proxy", 0),
 ]
 
 

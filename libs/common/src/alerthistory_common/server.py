@@ -19,7 +19,8 @@ from alerthistory_common.settings import CommonSettings, SettingsError
 from alerthistory_common.telemetry import Telemetry
 
 _LOG = structlog.get_logger(__name__)
-_READINESS_INTERVAL_S = 1.0
+_READY_INTERVAL_S = 1.0
+_UNREADY_INTERVAL_S = 0.1
 _OPTIONS: list[tuple[str, int]] = [
     # Without this a second process on the same port starts, and takes half the connections.
     ("grpc.so_reuseport", 0),
@@ -128,12 +129,14 @@ def _bind(server: grpc.aio.Server, address: str) -> None:
 
 async def _watch_readiness(checks: health.aio.HealthServicer, services: dict[Component, tuple[str, ...]]) -> None:
     while True:
-        ready = {component: await component.is_ready() for component in services}
-        await checks.set("", _status(all(ready.values())))
+        all_ready = True
         for component, names in services.items():
+            is_ready = await component.is_ready()
+            all_ready = all_ready and is_ready
             for name in names:
-                await checks.set(name, _status(ready[component]))
-        await asyncio.sleep(_READINESS_INTERVAL_S)
+                await checks.set(name, _status(is_ready))
+        await checks.set("", _status(all_ready))
+        await asyncio.sleep(_READY_INTERVAL_S if all_ready else _UNREADY_INTERVAL_S)
 
 
 def _status(is_ready: bool) -> health_pb2.HealthCheckResponse.ServingStatus.ValueType:
