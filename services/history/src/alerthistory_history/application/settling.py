@@ -66,12 +66,11 @@ class Settler:
             await self.settle()
             self._observer.pending(*await self._work.pending(self._clock.now()))
         except AlertHistoryError as error:
-            pause_s = min(_MAX_PAUSE_S, pause_s * 2)
-            _LOG.warning("settling failed, trying again", error=error.message, pause_s=pause_s)
-            return pause_s
+            _LOG.warning("settling failed, trying again", error=error.message)
+            return min(_MAX_PAUSE_S, pause_s * 2)
         except Exception:  # noqa: BLE001  # A defect must not end the only task that lets time pass.
-            _LOG.exception("settling failed, trying again", pause_s=_MAX_PAUSE_S)
-            return _MAX_PAUSE_S
+            _LOG.exception("settling failed, trying again")
+            return min(_MAX_PAUSE_S, pause_s * 2)
         return self._interval_s
 
     async def _is_stopped_within(self, seconds: float) -> bool:
