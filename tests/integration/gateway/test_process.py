@@ -81,10 +81,11 @@ def test_program_serves_drains_and_exits(tmp_path: Path) -> None:
     }
     program = Program(script("alerthistory-gateway"), env=env, log=tmp_path / "log")
     try:
-        until(lambda: answers(f"http://127.0.0.1:{port}/healthz"), within_s=20, saying="the gateway answers")
-        assert httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False).status_code == 503
-        assert httpx.get(f"http://127.0.0.1:{port}/history", trust_env=False).status_code == 503
-        own = httpx.get(f"http://127.0.0.1:{metrics}/metrics", trust_env=False).text
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+            until(lambda: answers("/healthz", client), within_s=20, saying="the gateway answers")
+            assert client.get("/readyz").status_code == 503
+            assert client.get("/history").status_code == 503
+            own = client.get(f"http://127.0.0.1:{metrics}/metrics").text
         assert 'alerthistory_gateway_http_requests_total{code="503",method="GET",route="/history"} 1.0' in own
         assert program.stop() == 0
     finally:
