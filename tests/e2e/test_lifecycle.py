@@ -3,6 +3,7 @@
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import grpc
 import httpx
@@ -60,7 +61,7 @@ def test_leases_of_a_killed_process_are_taken_over(folder: Path, inbox: Inbox) -
     # The publisher is not there, so the work stays leased until the process dies.
     targets = inbox.write_targets(folder / "targets.yaml")
     (nobody,) = free_ports(1)
-    env = {"ALERTHISTORY_PUBLISHER_TARGETS_FILE": str(targets), "ALERTHISTORY_HISTORY_LEASE_DURATION_S": "3"}
+    env = {"ALERTHISTORY_PUBLISHER_TARGETS_FILE": str(targets), "ALERTHISTORY_HISTORY_LEASE_S": "3"}
     suite = Suite(folder, form="services", env={**env, "ALERTHISTORY_INGEST_PUBLISHER_TARGET": f"127.0.0.1:{nobody}"})
     with suite.running() as program:
         _post(suite, "Stuck")
@@ -120,5 +121,6 @@ def test_listening_for_others_needs_a_word(suite: Suite) -> None:
         until(lambda: "listening without authentication" in program.log.read_text(), saying="the warning is logged")
 
 
-def _history(channel: grpc.Channel) -> history_service_pb2_grpc.HistoryServiceStub:
-    return history_service_pb2_grpc.HistoryServiceStub(channel)  # type: ignore[arg-type]  # The stub is typed for aio.
+def _history(channel: Any) -> Any:
+    # The stubs are typed for asyncio; this is the same service over a blocking channel.
+    return history_service_pb2_grpc.HistoryServiceStub(channel)

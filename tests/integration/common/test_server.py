@@ -17,6 +17,7 @@ from alerthistory_common import channels
 from alerthistory_common.component import Component
 from alerthistory_common.deadlines import budget
 from alerthistory_common.errors import (
+    DrainingError,
     FieldViolation,
     InternalError,
     InvalidArgumentError,
@@ -153,18 +154,19 @@ async def test_call_raises_errors_of_the_tree(raised: Exception, expected: type[
             await channels.call(method, b"7", timeout_s=5)
 
 
-async def test_unavailable_is_retried_and_then_raised_with_its_delay() -> None:
+@pytest.mark.parametrize(("raised", "attempts"), [(UnavailableError("later"), 1), (DrainingError("going"), 4)])
+async def test_only_a_draining_server_is_asked_again(raised: UnavailableError, attempts: int) -> None:
     calls = []
 
     async def refuse(request: str) -> str:
         calls.append(request)
-        raise UnavailableError("later")
+        raise raised
 
     async with _serving(_component(refuse)) as (_, channel):
         method: Any = channel.unary_unary("/test.Echo/UnaryUnary")
         with pytest.raises(UnavailableError) as caught:
             await channels.call(method, b"7", timeout_s=10)
-    assert len(calls) == 4
+    assert len(calls) == attempts
     assert caught.value.retry_after.total_seconds() == 1
 
 

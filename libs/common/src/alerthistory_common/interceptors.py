@@ -7,12 +7,11 @@ from uuid import uuid4
 
 import grpc
 import structlog
-from google.rpc import status_pb2
 from grpc_status import rpc_status as grpc_rpc_status
 
 from alerthistory_common import rpc_status
 from alerthistory_common.deadlines import deadline_in
-from alerthistory_common.errors import AlertHistoryError, InternalError
+from alerthistory_common.errors import AlertHistoryError, DrainingError, InternalError, UnavailableError
 from alerthistory_common.metrics import CallMetrics
 
 _LOG = structlog.get_logger(__name__)
@@ -113,7 +112,7 @@ class CallInterceptor(_Wrapping):
             _LOG.error("rpc failed", method=method, error_id=error_id, exc_info=error)
             error = InternalError(f"internal error {error_id}; the log of this server tells more")
         self._metrics.handled.labels(method, error.code).inc()
-        await _abort(context, rpc_status.to_status(error))
+        await _abort(context, error)
 
 
 class DeadlineInterceptor(_Wrapping):
@@ -185,6 +184,11 @@ class AuthInterceptor(_Wrapping):
         structlog.contextvars.bind_contextvars(caller=caller)
 
 
-async def _abort(context: Context, status: status_pb2.Status) -> NoReturn:
-    await context.abort_with_status(grpc_rpc_status.to_status(status))
+async def _abort(context: Context, error: AlertHistoryError) -> NoReturn:
+    status = grpc_rpc_status.to_status(rpc_status.to_status(error))
+    if isinstance(error, UnavailableError) and not isinstance(error, DrainingError):
+        # This server is up and knows that it cannot: the channel's quick retries, multiplied at every hop, would only
+        # keep the caller waiting. Calls to a draining server go elsewhere at once.
+        status = status._replace(trailing_metadata=(*status.trailing_metadata, ("grpc-retry-pushback-ms", "-1")))
+    await context.abort_with_status(status)
     raise AssertionError("abort raises")
