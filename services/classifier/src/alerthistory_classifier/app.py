@@ -12,6 +12,7 @@ from alerthistory.classifier.v1 import classifier_service_pb2_grpc
 from alerthistory_classifier.adapters.store import SqlVerdictStore
 from alerthistory_classifier.application.classify import Classifying
 from alerthistory_classifier.application.modes import Modes
+from alerthistory_classifier.application.patience import open_patience
 from alerthistory_classifier.domain.modes import configured
 from alerthistory_classifier.metrics import ClassifierMetrics
 from alerthistory_classifier.servicer import ClassifierServicer
@@ -36,11 +37,15 @@ async def open_classifier(
     if ignored := ignored_legacy_mode(os.environ):
         _LOG.warning("ENRICHMENT_MODE is none of the modes and is ignored", value=ignored[:50])
     url = database_url(host.settings, settings.database_url, SCHEMA)
-    async with open_database(url, schema=SCHEMA) as database:
+    async with open_database(url, schema=SCHEMA) as database, open_patience() as patience:
         await migrate.require_current(database, scripts=MIGRATIONS, program="alerthistory-classifier")
         store, metrics = SqlVerdictStore(database), ClassifierMetrics(host.registry)
-        modes = Modes(store, configured=configured(settings.enrichment_mode), clock=clock, metrics=metrics)
-        servicer = ClassifierServicer(Classifying(store, modes, clock=clock, metrics=metrics), modes, clock=clock)
+        modes = Modes(
+            store, configured=configured(settings.enrichment_mode), patience=patience, clock=clock, metrics=metrics
+        )
+        servicer = ClassifierServicer(
+            Classifying(store, modes, patience=patience, clock=clock, metrics=metrics), modes, clock=clock
+        )
 
         def register(server: grpc.aio.Server) -> tuple[str, ...]:
             classifier_service_pb2_grpc.add_ClassifierServiceServicer_to_server(servicer, server)

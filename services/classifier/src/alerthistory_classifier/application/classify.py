@@ -1,6 +1,5 @@
 """Judge alerts and keep the verdicts; a database that is away costs the keeping, never the verdict."""
 
-import asyncio
 import time
 from dataclasses import replace
 from datetime import timedelta
@@ -8,17 +7,17 @@ from datetime import timedelta
 import structlog
 
 from alerthistory_classifier.application.modes import Modes
+from alerthistory_classifier.application.patience import Patience
 from alerthistory_classifier.domain.modes import Mode
 from alerthistory_classifier.domain.rules import judge
 from alerthistory_classifier.metrics import ClassifierMetrics
 from alerthistory_classifier.ports import Classification, VerdictStore
 from alerthistory_common.alerts import AlertEvent, Fingerprint, HistoryContext, Verdict
 from alerthistory_common.clock import Clock
-from alerthistory_common.deadlines import budget
 from alerthistory_common.errors import AlertHistoryError, NotFoundError
 
 _LOG = structlog.get_logger(__name__)
-_STORE_LIMIT_S = 1.0
+_STORE_LIMIT_S = 0.5
 
 
 class ClassificationNotFoundError(NotFoundError):
@@ -30,9 +29,12 @@ class ClassificationNotFoundError(NotFoundError):
 class Classifying:
     """What callers ask of the classifier."""
 
-    def __init__(self, store: VerdictStore, modes: Modes, *, clock: Clock, metrics: ClassifierMetrics) -> None:
+    def __init__(
+        self, store: VerdictStore, modes: Modes, *, patience: Patience, clock: Clock, metrics: ClassifierMetrics
+    ) -> None:
         self._store = store
         self._modes = modes
+        self._patience = patience
         self._clock = clock
         self._metrics = metrics
 
@@ -77,20 +79,18 @@ class Classifying:
             created_at=self._clock.now(),
         )
         try:
-            async with asyncio.timeout(budget(_STORE_LIMIT_S)):
-                await self._store.keep(classification)
-        except (AlertHistoryError, TimeoutError) as error:
+            await self._patience.wait(self._store.keep(classification), limit_s=_STORE_LIMIT_S)
+        except AlertHistoryError as error:
             self._complain("keep_verdict", error)
 
     async def _known(self, fingerprint: Fingerprint) -> Verdict | None:
         try:
-            async with asyncio.timeout(budget(_STORE_LIMIT_S)):
-                found = await self._store.find(fingerprint)
-        except (AlertHistoryError, TimeoutError) as error:
+            found = await self._patience.wait(self._store.find(fingerprint), limit_s=_STORE_LIMIT_S)
+        except AlertHistoryError as error:
             self._complain("find_verdict", error)
             return None
         return None if found is None else found.verdict
 
-    def _complain(self, operation: str, error: Exception) -> None:
+    def _complain(self, operation: str, error: AlertHistoryError) -> None:
         self._metrics.store_failures.labels(operation).inc()
-        _LOG.warning("the verdict store failed", operation=operation, error=str(error) or "it took too long")
+        _LOG.warning("the verdict store failed", operation=operation, error=error.message)

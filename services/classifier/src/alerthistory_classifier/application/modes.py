@@ -4,11 +4,11 @@ import asyncio
 
 import structlog
 
+from alerthistory_classifier.application.patience import Patience
 from alerthistory_classifier.domain.modes import Mode, ModeSetting, ModeSource
 from alerthistory_classifier.metrics import ClassifierMetrics
 from alerthistory_classifier.ports import ModeStore
 from alerthistory_common.clock import Clock
-from alerthistory_common.deadlines import budget
 from alerthistory_common.errors import UnavailableError
 
 _LOG = structlog.get_logger(__name__)
@@ -19,9 +19,12 @@ _READ_LIMIT_S = 0.5
 class Modes:
     """Knows the mode. What another replica sets is seen within half a second."""
 
-    def __init__(self, store: ModeStore, *, configured: ModeSetting, clock: Clock, metrics: ClassifierMetrics) -> None:
+    def __init__(
+        self, store: ModeStore, *, configured: ModeSetting, patience: Patience, clock: Clock, metrics: ClassifierMetrics
+    ) -> None:
         self._store = store
         self._configured = configured
+        self._patience = patience
         self._clock = clock
         self._metrics = metrics
         self._known = configured
@@ -44,9 +47,8 @@ class Modes:
 
     async def _read(self) -> None:
         try:
-            async with asyncio.timeout(budget(_READ_LIMIT_S)):
-                self._remember(await self._store.find_mode())
-        except (UnavailableError, TimeoutError):
+            self._remember(await self._patience.wait(self._store.find_mode(), limit_s=_READ_LIMIT_S))
+        except UnavailableError:
             self._metrics.store_failures.labels("read_mode").inc()
             _LOG.warning("the mode cannot be read; the last one known stays", mode=self._known.mode.value)
             self._fresh_until = asyncio.get_running_loop().time() + _FRESH_S

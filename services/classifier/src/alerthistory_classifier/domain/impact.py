@@ -117,9 +117,7 @@ _PHRASES: tuple[tuple[str, Level, Pattern[str], str, str], ...] = (
     (
         "expired",
         Level.CRITICAL,
-        re.compile(
-            r"\b(?:certificate|cert|license|licence|token)s?\b[^.;\n]{0,40}\b(?:has|have|is|already) ?expired\b"
-        ),
+        re.compile(r"\b(?:certificate|cert|license|licence|token)s?\b[^;\n]{0,60}\b(?:has|have|is|already) ?expired\b"),
         "something that others trust has expired",
         "Renew it now, then automate the renewal.",
     ),
@@ -160,7 +158,7 @@ _PHRASES: tuple[tuple[str, Level, Pattern[str], str, str], ...] = (
     (
         "certificate",
         Level.WARNING,
-        re.compile(r"\b(?:certificate|cert)s?\b[^.;\n]{0,60}\bexpir"),
+        re.compile(r"\b(?:certificate|cert)s?\b[^;\n]{0,60}\bexpir"),
         "a certificate will expire",
         "Renew the certificate, and see why it was not renewed by itself.",
     ),
@@ -175,7 +173,8 @@ _PHRASES: tuple[tuple[str, Level, Pattern[str], str, str], ...] = (
         "degraded",
         Level.WARNING,
         re.compile(
-            r"\b(?:degraded|not ready|unhealthy|mismatch|lag(?:ging)?|backlog|failed|failing|(?<!scaled )down|unreachable)\b"
+            r"\b(?:degraded|not ready|unhealthy|mismatch|lag(?:ging)?|backlog|failed|failing|(?<!scaled )down"
+            r"|unreachable)\b"
         ),
         "something is not as it should be",
         "See what failed, and whether it recovers by itself.",
