@@ -62,7 +62,7 @@ async def open_ingest(
         )
         meter.watch_pipeline(in_flight=lambda: pipeline.in_flight, capacity=pipeline.capacity)
         async with batcher(
-            Recorder(store, pipeline, meter).record,
+            Recorder(store, pipeline, tracer, meter).record,
             max_items=MAX_WEIGHT,
             max_in_flight=settings.record_batches,
             weigh=Submission.weight,

@@ -1,6 +1,6 @@
 """What the use cases need from outside."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -110,6 +110,10 @@ class Tracer(Protocol):
 
     def reading(self, parent: str) -> AbstractContextManager[str]:
         """Run the block in a span below the traceparent *parent*; yields the traceparent of that span."""
+        ...
+
+    def recording(self, parents: Collection[str]) -> AbstractContextManager[None]:
+        """Run the block in a span below *parents* when they are one traceparent, else in a new trace linked to them."""
         ...
 
     def processing(self, event: AlertEvent, *, is_young: bool) -> AbstractContextManager[None]:

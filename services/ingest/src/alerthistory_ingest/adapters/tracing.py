@@ -1,12 +1,14 @@
 """Spans of reading and processing."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from opentelemetry.trace import SpanKind
 
 from alerthistory_common.alerts import AlertEvent
 from alerthistory_common.telemetry import Telemetry, current_traceparent
+
+_MAX_LINKS = 32
 
 
 class SpanTracer:
@@ -20,6 +22,14 @@ class SpanTracer:
         """Run the block in a span below the traceparent *parent*; yields the traceparent of that span."""
         with self._telemetry.span("ingest payload", parent=parent):
             yield current_traceparent()
+
+    @contextmanager
+    def recording(self, parents: Collection[str]) -> Iterator[None]:
+        """Run the block in a span below *parents* when they are one traceparent, else in a new trace linked to them."""
+        distinct = list(dict.fromkeys(filter(None, parents)))
+        parent, linked = (distinct[0], []) if len(distinct) == 1 else ("", distinct[:_MAX_LINKS])
+        with self._telemetry.span("record alerts", parent=parent, linked=linked):
+            yield
 
     @contextmanager
     def processing(self, event: AlertEvent, *, is_young: bool) -> Iterator[None]:

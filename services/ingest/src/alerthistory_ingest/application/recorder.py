@@ -9,7 +9,7 @@ from alerthistory_common.errors import DeadlineExceededError, UnavailableError
 from alerthistory_ingest.application.pipeline import Pipeline
 from alerthistory_ingest.domain.quarantine import Quarantined
 from alerthistory_ingest.domain.reading import size_of
-from alerthistory_ingest.ports import History, Meter, Outcome
+from alerthistory_ingest.ports import History, Meter, Outcome, Tracer
 
 MAX_WEIGHT = 5000
 _BYTES_PER_UNIT = 4096
@@ -30,9 +30,10 @@ class Submission:
 class Recorder:
     """Hands submissions to history and the resulting work to the pipeline."""
 
-    def __init__(self, history: History, pipeline: Pipeline, meter: Meter) -> None:
+    def __init__(self, history: History, pipeline: Pipeline, tracer: Tracer, meter: Meter) -> None:
         self._history = history
         self._pipeline = pipeline
+        self._tracer = tracer
         self._meter = meter
 
     async def record(self, submissions: Sequence[Submission]) -> list[Sequence[Outcome]]:
@@ -43,7 +44,11 @@ class Recorder:
         reports = [report for submission in submissions for report in submission.reports]
         quarantine = [row for submission in submissions for row in submission.quarantine]
         try:
-            with self._meter.timing("record"), self._pipeline.room(len(reports)) as room:
+            with (
+                self._tracer.recording([report.traceparent for report in reports]),
+                self._meter.timing("record"),
+                self._pipeline.room(len(reports)) as room,
+            ):
                 recorded = await self._history.record(reports, quarantine, capacity=room.size)
                 room.fill(recorded.work, "record")
         except DeadlineExceededError as error:
