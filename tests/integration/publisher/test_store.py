@@ -1,0 +1,176 @@
+"""Claims: leased, fenced, in order; and what a worker that dies leaves behind."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import URL
+
+from alerthistory_common import migrate
+from alerthistory_common.alerts import EventKind, Fingerprint, Instant
+from alerthistory_common.clock import SystemClock
+from alerthistory_common.database import open_database
+from alerthistory_common.metrics import new_registry
+from alerthistory_common.telemetry import disabled
+from alerthistory_publisher.adapters.http_sender import open_sender
+from alerthistory_publisher.adapters.store import SqlDeliveryStore
+from alerthistory_publisher.app import MIGRATIONS, SCHEMA
+from alerthistory_publisher.application.dispatch import Dispatcher
+from alerthistory_publisher.application.targets import TargetDirectory
+from alerthistory_publisher.domain.deliveries import Claim, DeliveryFilter, DeliveryState, Order, Publication
+from alerthistory_publisher.domain.outcomes import Outcome, Step, later
+from alerthistory_publisher.domain.targets import Target
+from alerthistory_publisher.metrics import PublisherMetrics
+from alerthistory_publisher.ports import Room
+from tests.events import FIRED_AT, event, verdict
+from tests.fakes.receiver import Receiver
+from tests.publishers import eventually
+
+LEASE = timedelta(seconds=25)
+DONE = Step(state=DeliveryState.DELIVERED, outcome=Outcome.DELIVERED, result="HTTP 200", status=200)
+
+
+@pytest.fixture
+async def store(store_url: URL) -> AsyncIterator[SqlDeliveryStore]:
+    """Return an empty store."""
+    await asyncio.to_thread(migrate.upgrade, store_url, schema=SCHEMA, scripts=MIGRATIONS)
+    async with open_database(store_url, schema=SCHEMA) as database:
+        yield SqlDeliveryStore(database)
+
+
+def order(event_id: str = "1", *, target: str = "ops", fingerprint: str = "a", at: Instant = FIRED_AT) -> Order:
+    told = event(event_id=event_id, fingerprint=Fingerprint(fingerprint), kind=EventKind.REFIRED, labels_json=b"\xff{")
+    publication = Publication(event=told, verdict=verdict())
+    return Order(publication=publication, target=target, ordered_at=at, give_up_at=later(at, timedelta(days=1)))
+
+
+async def claim(store: SqlDeliveryStore, *, slots: int = 8, now: Instant = FIRED_AT) -> list[Claim]:
+    return await store.claim([Room(target="ops", slots=slots, leased_until=later(now, LEASE))], now=now)
+
+
+async def test_a_claim_gives_back_what_was_ordered(store: SqlDeliveryStore) -> None:
+    await store.order([order()])
+    (found,) = await claim(store)
+    assert found.publication == order().publication
+    assert (found.attempt, found.ordered_at) == (1, FIRED_AT)
+
+
+async def test_a_claimed_delivery_is_not_claimed_again_before_its_lease_ends(store: SqlDeliveryStore) -> None:
+    await store.order([order()])
+    (first,) = await claim(store)
+    assert await claim(store, now=later(FIRED_AT, LEASE - timedelta(seconds=1))) == []
+    (second,) = await claim(store, now=later(FIRED_AT, LEASE))
+    assert (first.attempt, second.attempt) == (1, 2)
+    assert first.webhook_id == second.webhook_id
+
+
+async def test_a_late_result_is_fenced_off(store: SqlDeliveryStore) -> None:
+    await store.order([order()])
+    (stalled,) = await claim(store)
+    (current,) = await claim(store, now=later(FIRED_AT, LEASE))
+    dead = Step(state=DeliveryState.DEAD, outcome=Outcome.PERMANENT, result="HTTP 400", status=400)
+    assert not await store.record(stalled, dead)
+    assert await store.record(current, DONE)
+    assert not await store.record(stalled, dead)
+    (delivery,) = await store.list_page(DeliveryFilter(), limit=9, before=None)
+    assert delivery.state is DeliveryState.DELIVERED
+
+
+async def test_claims_stay_in_order_per_target_and_alert(store: SqlDeliveryStore) -> None:
+    await store.order([order("1"), order("2"), order("3", fingerprint="b"), order("4", target="other")])
+    first = await claim(store)
+    assert {each.publication.event.event_id for each in first} == {"1", "3"}
+    assert await claim(store) == []
+    (blocking,) = [each for each in first if each.publication.event.event_id == "1"]
+    await store.record(blocking, DONE)
+    assert [each.publication.event.event_id for each in await claim(store)] == ["2"]
+
+
+async def test_workers_that_claim_at_once_share_the_deliveries(store: SqlDeliveryStore) -> None:
+    await store.order([order(f"{n}", fingerprint=f"{n}") for n in range(40)])
+    shares = await asyncio.gather(*[claim(store, slots=10) for _ in range(6)])
+    claimed = [each.delivery_id for share in shares for each in share]
+    assert len(claimed) == len(set(claimed))
+    rest = [each.delivery_id for each in await claim(store, slots=40)]
+    assert len({*claimed, *rest}) == 40
+    assert all(len(share) <= 10 for share in shares)
+
+
+async def test_what_waits_for_no_target_is_buried_when_old(store: SqlDeliveryStore) -> None:
+    await store.order([order("1"), order("2", target="gone")])
+    assert await store.bury(["ops"], now=FIRED_AT) == 0
+    assert await store.bury(["ops"], now=later(FIRED_AT, timedelta(days=2))) == 1
+    (dead,) = await store.list_page(DeliveryFilter(state=DeliveryState.DEAD), limit=9, before=None)
+    assert dead.target == "gone"
+
+
+class Forgetful(SqlDeliveryStore):
+    """A store whose worker dies before the result is recorded."""
+
+    async def record(self, claim: Claim, step: Step) -> bool:
+        """Never return."""
+        await asyncio.Event().wait()
+        return False
+
+
+async def test_a_worker_killed_between_send_and_record_costs_one_repetition(store_url: URL, ops: Receiver) -> None:
+    await asyncio.to_thread(migrate.upgrade, store_url, schema=SCHEMA, scripts=MIGRATIONS)
+    async with open_database(store_url, schema=SCHEMA) as database, open_sender(disabled()) as sender:
+        store = SqlDeliveryStore(database)
+
+        def dispatcher(over: SqlDeliveryStore, *, ahead: timedelta = timedelta(0)) -> Dispatcher:
+            directory = TargetDirectory(Given(ops))
+            directory.targets = (Target(name="ops", format="webhook", url=ops.url),)
+            return Dispatcher(
+                over,
+                sender,
+                directory,
+                clock=Ahead(ahead),
+                metrics=PublisherMetrics(new_registry()),
+                backoff=lambda _: timedelta(0),
+                concurrency=8,
+            )
+
+        told = Publication(event=event())
+        now = SystemClock().now()
+        give_up_at = later(now, timedelta(days=1))
+        await store.order([Order(publication=told, target="ops", ordered_at=now, give_up_at=give_up_at)])
+        await _run_until_received(dispatcher(Forgetful(database)), ops, count=1)
+        (left,) = await store.list_page(DeliveryFilter(), limit=9, before=None)
+        assert left.state is DeliveryState.PENDING
+        await _run_until_received(dispatcher(store, ahead=LEASE + timedelta(seconds=1)), ops, count=2)
+    assert len({request.headers["webhook-id"] for request in ops.requests}) == 1
+
+
+class Given:
+    """A source of one target."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        self._receiver = receiver
+
+    async def load(self) -> tuple[Target, ...]:
+        """Return the target."""
+        return (Target(name="ops", format="webhook", url=self._receiver.url),)
+
+
+class Ahead:
+    """The machine's clock, set forward."""
+
+    def __init__(self, ahead: timedelta) -> None:
+        self._ahead = ahead
+
+    def now(self) -> Instant:
+        """Return the moment."""
+        return later(SystemClock().now(), self._ahead)
+
+
+async def _run_until_received(dispatcher: Dispatcher, receiver: Receiver, *, count: int) -> None:
+    async def enough() -> bool:
+        return len(receiver.requests) >= count
+
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(dispatcher.run())
+        await eventually(enough, saying=f"{count} requests came")
+        await asyncio.sleep(0)
+        running.cancel()
