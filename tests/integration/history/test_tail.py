@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from typing import cast
 
 import grpc
 import pytest
@@ -21,7 +20,7 @@ async def _tail(history: History, cursor: str = "", backlog: int = 0) -> Call:
     """Return a tail whose beginning is fixed."""
     call = history.stub.TailEvents(pb.TailEventsRequest(cursor=cursor, backlog=backlog))
     await call.initial_metadata()
-    return cast("Call", call)
+    return call
 
 
 async def _take(call: Call, count: int) -> Sequence[alert_pb2.AlertEvent]:
@@ -199,8 +198,7 @@ async def test_a_cursor_that_is_not_ours_is_refused(history: History, cursor: st
 async def test_events_are_listed_in_both_directions(history: History, newest_first: bool, fingerprint: str) -> None:
     for turn in range(7):
         await history.record(firing(start_s=2 * turn, received_s=2 * turn), firing(f"other-{turn}"))
-        ends = {"end_s": 2 * turn + 1, "received_s": 2 * turn + 1}
-        await history.record(resolved(start_s=2 * turn, **ends))
+        await history.record(resolved("a", 2 * turn, 2 * turn + 1, 2 * turn + 1))
     expected = await history.events(fingerprint)
 
     found: list[alert_pb2.AlertEvent] = []

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from google.protobuf.duration_pb2 import Duration
 from sqlalchemy import URL
 
 from alerthistory.history.v1 import history_service_pb2 as pb
@@ -12,7 +13,7 @@ from tests.integration.history.harness import TIMEOUT_S, History, at, firing, le
 
 
 async def _release(history: History, work: work_pb2.Work, delay_s: int = 0) -> None:
-    request = pb.ReleaseWorkRequest(leases=[lease_of(work)], delay={"seconds": delay_s})
+    request = pb.ReleaseWorkRequest(leases=[lease_of(work)], delay=Duration(seconds=delay_s))
     await history.stub.ReleaseWork(request, timeout=TIMEOUT_S)
 
 
@@ -167,8 +168,7 @@ async def test_events_of_one_alert_pass_strictly_in_order_through_many_hands(
             for turn in range(20):
                 names = [f"fp-{number}" for number in range(4)]
                 await history.record(*(firing(name, start_s=2 * turn, received_s=2 * turn) for name in names))
-                ends = {"start_s": 2 * turn, "end_s": 2 * turn + 1, "received_s": 2 * turn + 1}
-                await peer.record(*(resolved(name, **ends) for name in names))
+                await peer.record(*(resolved(name, 2 * turn, 2 * turn + 1, 2 * turn + 1) for name in names))
 
         async def consume(replica: History, owner: str) -> None:
             unblocked: list[work_pb2.Work] = []
@@ -199,8 +199,8 @@ async def test_the_past_of_a_first_firing_is_empty(history: History) -> None:
 async def test_the_past_tells_earlier_episodes(history: History) -> None:
     for turn, length in enumerate((10, 40, 20)):
         start = turn * 100
-        ends = {"start_s": start, "end_s": start + length, "received_s": start + length}
-        await history.record(firing(start_s=start, received_s=start), resolved(**ends), store_only=True)
+        end = start + length
+        await history.record(firing("a", start, start), resolved("a", start, end, end), store_only=True)
 
     answer = await history.record(firing(start_s=900, received_s=900), firing("b"), lease_owner="a", lease_capacity=5)
 
@@ -225,8 +225,8 @@ async def test_of_a_long_past_the_latest_fifty_episodes_count(history: History) 
     reports = []
     for turn in range(60):
         start, length = turn * 10, 9 if turn < 10 else 1
-        ends = {"start_s": start, "end_s": start + length, "received_s": start + length}
-        reports += [firing(start_s=start, received_s=start), resolved(**ends)]
+        end = start + length
+        reports += [firing("a", start, start), resolved("a", start, end, end)]
     await history.record(*reports, store_only=True)
 
     answer = await history.record(firing(start_s=999, received_s=999), lease_owner="a", lease_capacity=5)
