@@ -272,3 +272,15 @@ async def test_a_wrong_request_names_the_field(history: History, method: str, re
     details = error_details_pb2.BadRequest()
     assert any(detail.Unpack(details) for detail in status.details)
     assert [violation["field"] for violation in MessageToDict(details)["fieldViolations"]] == [field]
+
+
+async def test_long_alerts_come_in_shorter_pages(history: History) -> None:
+    labels = b'{"x":"' + b"x" * 9_000_000 + b'"}'
+    for number in range(8):
+        await history.record(firing(f"fp-{number}", labels_json=labels))
+
+    first = await history.occurrences()
+    assert 1 <= len(first) < 8
+    assert len(await _pages(history, 100)) == 8
+    assert 1 <= len(await history.lease()) < 8
+    assert 1 <= len(await history.events()) < 8

@@ -20,6 +20,8 @@ from . import rows
 from .tables import TURNS_ONLY, alerts, events, work
 
 _MICROS = 1_000_000
+# Characters, of which each may be four bytes of a message's 64 MiB.
+_MAX_LENGTH = 12_000_000
 
 
 class SqlWorkStore:
@@ -80,13 +82,33 @@ class SqlWorkStore:
         self, connection: AsyncConnection, available: Select[Any], owner: str, limit: int, now: Instant
     ) -> Sequence[Work]:
         chosen = await connection.execute(available.limit(limit).with_for_update(skip_locked=True, of=work))
-        ids = [row.seq for row in chosen]
+        ids = await _fitting(connection, [row.seq for row in chosen])
         await connection.execute(
             update(work)
             .where(work.c.seq.in_(ids))
             .values(attempt=work.c.attempt + 1, lease_owner=owner, available_at_us=now.micros + self._lease_micros)
         )
         return await load_work(connection, ids)
+
+
+async def _fitting(connection: AsyncConnection, ids: Sequence[int]) -> Sequence[int]:
+    """Return the first of *ids* whose events fit into a message together; what is left over stays unleased."""
+    selected = await connection.execute(
+        select(work.c.seq, func.length(alerts.c.labels_json) + func.length(events.c.annotations_json))
+        .select_from(work)
+        .join(events, events.c.seq == work.c.seq)
+        .join(alerts, alerts.c.fp_hash == work.c.fp_hash)
+        .where(work.c.seq.in_(ids))
+        .order_by(work.c.seq)
+    )
+    fitting: list[int] = []
+    total = 0
+    for seq, length in selected:
+        total += length
+        if fitting and total > _MAX_LENGTH:
+            break
+        fitting.append(seq)
+    return fitting
 
 
 async def load_work(connection: AsyncConnection, ids: Sequence[int]) -> Sequence[Work]:

@@ -38,4 +38,9 @@ async def list_events(
         after=None if after is None else position_of(str(after[0])),
         limit=size + 1,
     )
-    return Page.cut(page.events, size, lambda event: (event.cursor,), question)
+    return Page.cut(page.events, size, lambda event: (event.cursor,), question, weigh=weight)
+
+
+def weight(event: AlertEvent) -> int:
+    """Return how many bytes the long values of *event* have."""
+    return len(event.labels_json) + len(event.annotations_json)

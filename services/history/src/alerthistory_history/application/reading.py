@@ -34,7 +34,13 @@ async def list_alerts(
     question = ("alerts", wanted)
     after = _place(paging.decode_token(page_token, *question))
     found = await store.alerts(wanted, after=after, limit=size + 1)
-    return Page.cut(found, size, lambda each: (each[1][0], each[1][1].hex()), question)
+    return Page.cut(
+        found,
+        size,
+        lambda each: (each[1][0], each[1][1].hex()),
+        question,
+        weigh=lambda each: len(each[0].alert.labels_json) + len(each[0].alert.state.annotations_json),
+    )
 
 
 async def list_occurrences(
@@ -45,7 +51,13 @@ async def list_occurrences(
     question = ("occurrences", wanted, ties)
     after = _pair(paging.decode_token(page_token, *question))
     found = await store.occurrences(wanted, ties=ties, after=after, limit=size + 1)
-    return Page.cut(found, size, lambda each: (each.starts_at.micros, each.occurrence_id), question)
+    return Page.cut(
+        found,
+        size,
+        lambda each: (each.starts_at.micros, each.occurrence_id),
+        question,
+        weigh=lambda each: len(each.labels_json) + len(each.annotations_json),
+    )
 
 
 async def get_report(store: ReadStore, wanted: OccurrenceFilter, *, group_by: str, max_count: int) -> list[ReportRow]:

@@ -7,7 +7,8 @@ from alerthistory_common.errors import DrainingError
 from alerthistory_history.domain.records import Position
 from alerthistory_history.ports import EventStore
 
-from .events import position_of
+from .events import position_of, weight
+from .pages import fitting
 from .pulse import Pulse, heard
 
 _PAGE = 500
@@ -36,8 +37,9 @@ class Tails:
             beat = self._pulse.next()
             page = await self._store.after(position, limit=_PAGE)
             if page.events:
-                yield page.events
-                position = position_of(page.events[-1].cursor)
+                batch = fitting(page.events, weight)
+                yield batch
+                position = position_of(batch[-1].cursor)
             elif not self._is_draining:
                 await heard(beat, within_s=_HELD_BACK_POLL_S if page.is_held_back else _POLL_S)
         raise DrainingError("this replica is going away: resume with the last cursor")
