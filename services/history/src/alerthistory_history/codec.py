@@ -224,7 +224,7 @@ def _payload(message: quarantine_pb2.QuarantinedPayload, now: Instant) -> Quaran
         received_at=received_at if message.HasField("received_at") and is_storable(received_at) else now,
         errors=errors,
         error_count=max(message.error_count, len(message.errors)),
-        body_size=len(message.body),
+        body_size=max(message.body_size, len(message.body)),
     )
 
 

@@ -41,5 +41,5 @@ class IngestSettings(Settings):
         300.0, gt=0, le=86_400, description="Seconds that an alert of Prometheus fires when it names no end."
     )
     max_quarantined_bytes: int = Field(
-        4_194_304, ge=0, le=33_554_432, description="Bodies of refused payloads are kept up to this size."
+        33_554_432, ge=0, le=50_000_000, description="Bodies of refused payloads are kept up to this size."
     )

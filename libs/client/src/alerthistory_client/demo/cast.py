@@ -40,7 +40,7 @@ def _character(
 ) -> Character:
     runbook = f"https://runbooks.example.org/{name.lower()}"
     return Character(
-        labels={"alertname": name, "severity": severity, "cluster": "demo", **labels},
+        labels={"alertname": name, "severity": severity, "cluster": "eu-west-1", **labels},
         annotations={"summary": summary, "runbook_url": runbook},
         turns=turns,
         began_before=began_before,

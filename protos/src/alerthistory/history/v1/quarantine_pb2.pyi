@@ -71,7 +71,7 @@ class QuarantinedPayload(_message.Message):
     error_count: _builtins.int
     """How many elements were refused, also beyond the errors listed."""
     body_size: _builtins.int
-    """How many bytes the payload has."""
+    """How many bytes the payload has; more than `body` when it was too large to be kept."""
     times_received: _builtins.int
     """How often these bytes were received."""
     @_builtins.property

@@ -83,25 +83,34 @@ async def _make_room(connection: AsyncConnection, limits: Limits) -> int:
     ranked = select(
         quarantine.c.id,
         func.row_number().over(order_by=newest_first).label("position"),
-        func.sum(quarantine.c.body_size).over(order_by=newest_first).label("size"),
+        func.sum(func.length(quarantine.c.body)).over(order_by=newest_first).label("size"),
     ).subquery()
     too_many = select(ranked.c.id).where(or_(ranked.c.position > limits.max_rows, ranked.c.size > limits.max_bytes))
     return (await connection.execute(delete(quarantine).where(quarantine.c.id.in_(too_many)))).rowcount
 
 
 def _values(payload: QuarantinedPayload) -> rows.Values:
-    errors = [[error.index, error.message] for error in payload.errors[:_MAX_ERRORS]]
     return {
-        "body_hash": sha256(payload.body).digest(),
+        "body_hash": _identity(payload),
         "body": payload.body,
-        "body_size": len(payload.body),
+        "body_size": payload.body_size,
         "format": payload.format,
         "sender": payload.sender,
-        "errors_json": json.dumps(errors),
+        "errors_json": _errors(payload),
         "error_count": payload.error_count,
         "received_us": payload.received_at.micros,
         "times_received": 1,
     }
+
+
+def _identity(payload: QuarantinedPayload) -> bytes:
+    """Return what makes two payloads the same row: their bytes or, when those were not kept, all else about them."""
+    told = f"{payload.format}\0{payload.sender}\0{payload.body_size}\0{_errors(payload)}"
+    return sha256(payload.body or told.encode()).digest()
+
+
+def _errors(payload: QuarantinedPayload) -> str:
+    return json.dumps([[error.index, error.message] for error in payload.errors[:_MAX_ERRORS]])
 
 
 def _payload(row: Row[Any], body: bytes) -> QuarantinedPayload:

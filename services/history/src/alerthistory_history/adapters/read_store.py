@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Select, and_, case, func, literal, or_, se
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerthistory_common.alerts import Fingerprint, Instant, Severity
+from alerthistory_common.columns import EscapedText
 from alerthistory_common.database import Database
 from alerthistory_history.domain.records import (
     AlertFilter,
@@ -20,7 +21,6 @@ from alerthistory_history.domain.records import (
 )
 
 from . import rows
-from .columns import EscapedText
 from .dialects import dialect_named
 from .tables import NAME_PREFIX, alerts, events, occurrences, quarantine, work
 

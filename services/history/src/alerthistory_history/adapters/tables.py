@@ -18,7 +18,7 @@ from sqlalchemy import (
     text,
 )
 
-from .columns import EscapedText, JsonText
+from alerthistory_common.columns import EscapedText, JsonText
 
 METADATA = MetaData()
 

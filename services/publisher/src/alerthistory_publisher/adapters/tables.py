@@ -2,7 +2,7 @@
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table, UniqueConstraint
 
-from alerthistory_common.escaped_text import EscapedText
+from alerthistory_common.columns import EscapedText
 
 METADATA = MetaData()
 

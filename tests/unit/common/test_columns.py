@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerthistory_history.adapters.columns import escape, unescape
+from alerthistory_common.columns import escape, unescape
 
 _odd = st.text(st.sampled_from("\0\x10@Px"))
 
