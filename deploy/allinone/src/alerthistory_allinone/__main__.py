@@ -34,7 +34,6 @@ _SETTINGS = (
     ClassifierSettings,
     PublisherSettings,
 )
-_WITH_DATABASE = ((history, HistorySettings), (classifier, ClassifierSettings), (publisher, PublisherSettings))
 
 
 def main() -> None:
@@ -103,9 +102,14 @@ def _openers(loaded: LoadedSettings, address: str) -> list[OpenComponent]:
 def _migrate(loaded: LoadedSettings) -> None:
     common = loaded.of(CommonSettings)
     with locked(common.data_dir):
-        for service, settings in _WITH_DATABASE:
-            url = database_url(common, loaded.of(settings).database_url, service.SCHEMA)
-            migrate.upgrade(url, schema=service.SCHEMA, scripts=service.MIGRATIONS)
+        for service, own in (
+            (history, loaded.of(HistorySettings).database_url),
+            (classifier, loaded.of(ClassifierSettings).database_url),
+            (publisher, loaded.of(PublisherSettings).database_url),
+        ):
+            migrate.upgrade(
+                database_url(common, own, service.SCHEMA), schema=service.SCHEMA, scripts=service.MIGRATIONS
+            )
 
 
 def _greet(gateway: GatewaySettings, grpc: str, data: Path) -> None:
