@@ -66,7 +66,7 @@ demo: $(SETUP_STAMP) ## Send a few minutes of realistic alerts to a running suit
 	@$(BIN)/ahctl demo
 
 test: $(SETUP_STAMP) ## Run all tests (real PostgreSQL from a wheel; Alertmanager where installed)
-	$(BIN)/python -m pytest -q $(ARGS)
+	$(BIN)/python -m pytest -q -n auto --dist worksteal $(ARGS)
 
 check: $(SETUP_STAMP) lint types imports proto-check test ## Everything that CI demands
 
