@@ -96,12 +96,22 @@ def test_every_wrong_setting_is_named_at_once(suite: Suite) -> None:
         "ALERTHISTORY_GATEWAY_PORT": "many",
         "ALERTHISTORY_DATADIR": "x",
         "ALERTHISTORY_HISTORY_DATABASE_URL": "mysql://x/y",
-        "ALERTHISTORY_PUBLISHER_TARGETS_FILE": "absent.yaml",
+        "ALERTHISTORY_INGEST_GRPC_LISTEN": "nowhere",
+        "DATABASE_URL": "sqlite:///one.sqlite3",
+        "RETENTION_DAYS": "0",
     }
+    names = [
+        "ALERTHISTORY_GATEWAY_PORT",
+        "ALERTHISTORY_DATADIR",
+        "ALERTHISTORY_HISTORY_DATABASE_URL",
+        "ALERTHISTORY_INGEST_GRPC_LISTEN",
+        "DATABASE_URL",
+        "RETENTION_DAYS",
+    ]
     result = suite.run("alerthistory", "serve", check=False)
     assert result.returncode == 2
-    for name in ("ALERTHISTORY_GATEWAY_PORT", "ALERTHISTORY_DATADIR"):
-        assert name in result.stderr
+    assert [name for name in names if name not in result.stderr] == []
+    assert result.stderr.count("  * ") == len(names)
 
 
 def test_an_unmigrated_database_says_what_to_run(suite: Suite) -> None:

@@ -6,6 +6,7 @@ from typing import ClassVar
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from alerthistory_common.addresses import MetricsAddress, RpcAddress
 from alerthistory_common.settings import Settings
 
 
@@ -18,8 +19,12 @@ class GatewaySettings(Settings):
 
     host: str = Field("127.0.0.1", min_length=1, description="Address on which HTTP is served.")
     port: int = Field(8080, ge=1, le=65535, description="Port on which HTTP is served. (Legacy name: `PORT`)")
-    grpc_listen: str = Field("127.0.0.1:7050", description="Address of the gRPC server, which answers health checks.")
-    metrics_listen: str = Field("127.0.0.1:7060", description="Address of the process's own metrics; empty: off.")
+    grpc_listen: RpcAddress = Field(
+        "127.0.0.1:7050", description="Address of the gRPC server, which answers health checks."
+    )
+    metrics_listen: MetricsAddress = Field(
+        "127.0.0.1:7060", description="Address of the process's own metrics; empty: off."
+    )
     ingest_target: str = Field("127.0.0.1:7051", description="gRPC target of ingest.")
     history_target: str = Field("127.0.0.1:7052", description="gRPC target of history.")
     classifier_target: str = Field("127.0.0.1:7053", description="gRPC target of the classifier.")

@@ -3,7 +3,8 @@
 import pytest
 from structlog.testing import capture_logs
 
-from alerthistory_common.addresses import check_exposure, is_local, split_address
+from alerthistory_common.addresses import is_local, split_address
+from alerthistory_common.exposure import check_exposure
 from alerthistory_common.settings import SettingsError
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from alerthistory_common.addresses import check_exposure, split_address
+from alerthistory_common.addresses import split_address
+from alerthistory_common.exposure import check_exposure
 from alerthistory_common.settings import CommonSettings, Settings, SettingsError, load
 from tests.unit.deploy.delivery import (
     KUSTOMIZE,

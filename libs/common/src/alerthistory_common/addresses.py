@@ -1,13 +1,9 @@
-"""Addresses to listen on: ``host:port``, ``[v6]:port`` or ``unix:/path``; and who may reach them."""
+"""Addresses to listen on: ``host:port``, ``[v6]:port`` or ``unix:/path``."""
 
 import ipaddress
-from collections.abc import Mapping
+from typing import Annotated
 
-import structlog
-
-from alerthistory_common.settings import SettingsError
-
-_LOG = structlog.get_logger(__name__)
+from pydantic import AfterValidator
 
 
 def split_address(address: str) -> tuple[str, int]:
@@ -31,27 +27,20 @@ def is_local(address: str) -> bool:
         return False
 
 
-def check_exposure(listeners: Mapping[str, str], *, auth: str) -> None:
-    """Refuse to listen beyond this machine without authentication, unless ``ALERTHISTORY_AUTH=none`` says so.
+def _listened(address: str) -> str:
+    if not address.startswith("unix:"):
+        split_address(address)
+    return address
 
-    *listeners* maps the setting's name to its address; empty addresses are off. Raises SettingsError naming every one.
-    """
-    problems, exposed = [], []
-    for name, address in listeners.items():
-        if not address:
-            continue
-        try:
-            if not is_local(address):
-                exposed.append(f"{name}={address}")
-        except ValueError as error:
-            problems.append(f"{name}: {error}")
-    if exposed and auth != "none":
-        problems += [
-            f"{each} can be reached from other machines without authentication: listen on 127.0.0.1, "
-            "or set ALERTHISTORY_AUTH=none if the network protects it"
-            for each in exposed
-        ]
-    if problems:
-        raise SettingsError(problems)
-    for each in exposed:
-        _LOG.warning("listening without authentication", listener=each)
+
+def _listened_or_off(address: str) -> str:
+    if address:
+        split_address(address)
+    return address
+
+
+RpcAddress = Annotated[str, AfterValidator(_listened)]
+"""A setting: where a gRPC server listens."""
+
+MetricsAddress = Annotated[str, AfterValidator(_listened_or_off)]
+"""A setting: where metrics are served; empty is off."""

@@ -11,13 +11,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, event, make_url, text
+from sqlalchemy import URL, event, text
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from alerthistory_common.database_urls import parse
 from alerthistory_common.errors import AlertHistoryError, StoreUnavailableError
-from alerthistory_common.settings import CommonSettings, SettingsError
+from alerthistory_common.settings import CommonSettings
 
 T = TypeVar("T")
 Work = Callable[[AsyncConnection], Awaitable[T]]
@@ -36,27 +37,10 @@ class StoreRefusedError(AlertHistoryError):
 
 
 def database_url(common: CommonSettings, own: str, service: str) -> URL:
-    """Return where *service* keeps its data: its *own* URL, the common one, or a SQLite file in the data folder.
-
-    Raises SettingsError for URLs of other databases, and for a common SQLite file: every service needs its own.
-    """
-    chosen = own or common.database_url
-    if not chosen:
-        return URL.create("sqlite+aiosqlite", database=str(common.data_dir / f"{service}.sqlite3"))
-    name = f"ALERTHISTORY_{service.upper()}_DATABASE_URL" if own else "ALERTHISTORY_DATABASE_URL"
-    try:
-        url = make_url(chosen)
-    except Exception as error:
-        raise SettingsError([f"{name} is not a database URL"]) from error
-    if url.drivername in {"postgres", "postgresql", "postgresql+psycopg"}:
-        return url.set(drivername="postgresql+psycopg")
-    if url.drivername in {"sqlite", "sqlite+aiosqlite"}:
-        if not own:
-            raise SettingsError(
-                [f"{name} names one SQLite file, but every service keeps its own: set ALERTHISTORY_DATA_DIR instead"]
-            )
-        return url.set(drivername="sqlite+aiosqlite")
-    raise SettingsError([f"{name}: {url.drivername!r} is not supported; use postgresql:// or sqlite:///"])
+    """Return where *service* keeps its data: its *own* URL, the common one, or a SQLite file in the data folder."""
+    if chosen := own or common.database_url:
+        return parse(chosen)
+    return URL.create("sqlite+aiosqlite", database=str(common.data_dir / f"{service}.sqlite3"))
 
 
 class Database:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import structlog
 from prometheus_client import CollectorRegistry
 
-from alerthistory_common.addresses import check_exposure
 from alerthistory_common.component import Component
+from alerthistory_common.exposure import check_exposure
 from alerthistory_common.metrics import metrics_port, new_registry
 from alerthistory_common.server import serve, until_stopped
 from alerthistory_common.settings import CommonSettings
@@ -47,6 +47,8 @@ async def run_process(
     check_exposure(
         {f"{name} gRPC": grpc_listen, f"{name} metrics": metrics_listen, **(other_listeners or {})}, auth=settings.auth
     )
+    if settings.redis_url:
+        _LOG.warning("Redis is not used yet: caches stay in memory")
     registry = new_registry()
     async with AsyncExitStack() as stack:
         telemetry = await stack.enter_async_context(open_telemetry(name, settings.otlp_endpoint))

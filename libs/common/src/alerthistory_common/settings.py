@@ -16,6 +16,8 @@ from pydantic import Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from alerthistory_common.database_urls import SharedDatabaseUrl
+
 PREFIX = "ALERTHISTORY_"
 CONFIG_FILE = PREFIX + "CONFIG_FILE"
 SECTIONS = ("common", "gateway", "ingest", "history", "classifier", "publisher", "client")
@@ -64,11 +66,11 @@ class CommonSettings(Settings):
     legacy_names: ClassVar[Mapping[str, str]] = {"database_url": "DATABASE_URL", "redis_url": "REDIS_URL"}
 
     data_dir: Path = Field(Path("data"), description="Folder of the SQLite files and the Unix socket.")
-    database_url: str = Field(
+    database_url: SharedDatabaseUrl = Field(
         "",
         description="`postgresql://…` for all services; empty: SQLite files. (Legacy name: `DATABASE_URL`)",
     )
-    redis_url: str = Field("", description="Redis URL; empty: caches stay in memory. (Legacy name: `REDIS_URL`)")
+    redis_url: str = Field("", description="Accepted, not used yet: caches stay in memory. (Legacy name: `REDIS_URL`)")
     auth: Literal["", "none"] = Field(
         "", description="`none` allows listening beyond this machine without authentication."
     )
@@ -186,6 +188,11 @@ def _explain(cls: type[Settings], item: Mapping[str, Any]) -> str:
     if item["type"] == "extra_forbidden":
         hint = _hint(field, cls.model_fields)
         return f"unknown key {field!r} in section {cls.section!r} of the configuration file{hint}"
-    name = cls.variable(field) if field in cls.model_fields else cls.section
+    name = _name_in_use(cls, field) if field in cls.model_fields else cls.section
     shown = "" if "url" in field or "key" in field or "token" in field else f" (got {str(item['input'])[:100]!r})"
     return f"{name}: {item['msg']}{shown}"
+
+
+def _name_in_use(cls: type[Settings], field: str) -> str:
+    legacy = cls.legacy_names.get(field, "")
+    return legacy if legacy in os.environ and cls.variable(field) not in os.environ else cls.variable(field)

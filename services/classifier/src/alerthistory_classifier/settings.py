@@ -9,6 +9,8 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from alerthistory_classifier.domain.modes import Mode
+from alerthistory_common.addresses import MetricsAddress, RpcAddress
+from alerthistory_common.database_urls import OwnDatabaseUrl
 from alerthistory_common.settings import PREFIX, Settings
 
 _LEGACY_MODE = "ENRICHMENT_MODE"
@@ -20,9 +22,9 @@ class ClassifierSettings(Settings):
     section: ClassVar[str] = "classifier"
     model_config = SettingsConfigDict(env_prefix=PREFIX + "CLASSIFIER_")
 
-    grpc_listen: str = Field("127.0.0.1:7053", description="Address of the gRPC server.")
-    metrics_listen: str = Field("127.0.0.1:7063", description="Address of `/metrics`; empty: off.")
-    database_url: str = Field(
+    grpc_listen: RpcAddress = Field("127.0.0.1:7053", description="Address of the gRPC server.")
+    metrics_listen: MetricsAddress = Field("127.0.0.1:7063", description="Address of `/metrics`; empty: off.")
+    database_url: OwnDatabaseUrl = Field(
         "", description="The classifier's own database; empty: the common one, or a SQLite file in the data folder."
     )
     enrichment_mode: Mode | None = Field(

@@ -44,6 +44,8 @@ async def open_history(
     host: Host, settings: HistorySettings, *, clock: Clock | None = None
 ) -> AsyncIterator[Component]:
     """Yield the history service, opened and wired; tests bring their own *clock*."""
+    if settings.retention_days is not None:
+        _LOG.warning("retention is not built yet: nothing is deleted", retention_days=settings.retention_days)
     url = database_url(host.settings, settings.database_url, SCHEMA)
     async with open_database(url, schema=SCHEMA, pool_size=settings.database_pool_size) as database:
         await migrate.require_current(database, scripts=MIGRATIONS, program="alerthistory-history")

@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from alerthistory_common.addresses import MetricsAddress, RpcAddress
 from alerthistory_common.settings import Settings
 
 
@@ -14,8 +15,8 @@ class IngestSettings(Settings):
     section: ClassVar[str] = "ingest"
     model_config = SettingsConfigDict(env_prefix="ALERTHISTORY_INGEST_")
 
-    grpc_listen: str = Field("127.0.0.1:7051", description="Address of the gRPC server.")
-    metrics_listen: str = Field("127.0.0.1:7061", description="Address of the metrics; empty: off.")
+    grpc_listen: RpcAddress = Field("127.0.0.1:7051", description="Address of the gRPC server.")
+    metrics_listen: MetricsAddress = Field("127.0.0.1:7061", description="Address of the metrics; empty: off.")
     history_target: str = Field("127.0.0.1:7052", description="gRPC name of the history service.")
     classifier_target: str = Field("127.0.0.1:7053", description="gRPC name of the classifier service.")
     publisher_target: str = Field("127.0.0.1:7054", description="gRPC name of the publisher service.")

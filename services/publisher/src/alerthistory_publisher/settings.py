@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
+from alerthistory_common.addresses import MetricsAddress, RpcAddress
+from alerthistory_common.database_urls import OwnDatabaseUrl
 from alerthistory_common.settings import PREFIX, Settings
 
 
@@ -15,9 +17,9 @@ class PublisherSettings(Settings):
     section: ClassVar[str] = "publisher"
     model_config = SettingsConfigDict(env_prefix=PREFIX + "PUBLISHER_")
 
-    grpc_listen: str = Field("127.0.0.1:7054", description="Address of the gRPC server.")
-    metrics_listen: str = Field("127.0.0.1:7064", description="Address of `/metrics`; empty: off.")
-    database_url: str = Field(
+    grpc_listen: RpcAddress = Field("127.0.0.1:7054", description="Address of the gRPC server.")
+    metrics_listen: MetricsAddress = Field("127.0.0.1:7064", description="Address of `/metrics`; empty: off.")
+    database_url: OwnDatabaseUrl = Field(
         "", description="The publisher's own database; empty: the common one, or a SQLite file in the data folder."
     )
     targets_file: Path | None = Field(
@@ -29,3 +31,8 @@ class PublisherSettings(Settings):
     max_age_s: float = Field(
         86_400, ge=1, le=30 * 86_400, description="Seconds after which a delivery that keeps failing is given up."
     )
+
+    @field_validator("targets_file", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return value or None
