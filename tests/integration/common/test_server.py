@@ -7,9 +7,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
+import httpx
 import pytest
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_status import rpc_status as grpc_rpc_status
 from prometheus_client import CollectorRegistry
 
@@ -24,10 +26,11 @@ from alerthistory_common.errors import (
     NotFoundError,
     UnavailableError,
 )
+from alerthistory_common.metrics import metrics_port, new_registry
 from alerthistory_common.server import RpcServer, serve
 from alerthistory_common.settings import CommonSettings, SettingsError
 from alerthistory_common.telemetry import disabled
-from tests.processes import short_folder
+from tests.processes import free_ports, short_folder
 
 Behaviour = Callable[[str], Awaitable[str]]
 
@@ -256,3 +259,47 @@ async def test_a_taken_address_is_a_settings_error() -> None:
                 telemetry=disabled(),
             ):
                 pass
+
+
+async def _reflected(channel: Any) -> set[str]:
+    async def ask() -> AsyncIterator[reflection_pb2.ServerReflectionRequest]:
+        yield reflection_pb2.ServerReflectionRequest(list_services="*")
+
+    answers = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(ask(), timeout=5)
+    return {each.name for each in (await answers.read()).list_services_response.service}
+
+
+async def test_reflection_is_offered_by_flag_only() -> None:
+    async def echo(request: str) -> str:
+        return request
+
+    async with _serving(_component(echo), reflection=True) as (_, channel):
+        assert "test.Echo" in await _reflected(channel)
+    async with _serving(_component(echo)) as (_, channel):
+        with pytest.raises(grpc.aio.AioRpcError, match="UNIMPLEMENTED"):
+            await _reflected(channel)
+
+
+async def test_metrics_have_a_port_of_their_own_and_count_calls() -> None:
+    async def echo(request: str) -> str:
+        return request
+
+    (port,) = free_ports(1)
+    registry = new_registry()
+    with short_folder() as folder, metrics_port(f"127.0.0.1:{port}", registry):
+        async with (
+            serve(
+                [_component(echo)],
+                address=f"unix:{folder}/s",
+                settings=CommonSettings(),
+                registry=registry,
+                telemetry=disabled(),
+            ),
+            channels.open_channel(f"unix:{folder}/s", disabled()) as channel,
+        ):
+            method: Any = channel.unary_unary("/test.Echo/UnaryUnary")
+            await method(b"x", timeout=5)
+            async with httpx.AsyncClient(verify=False, trust_env=False) as client:
+                text = (await client.get(f"http://127.0.0.1:{port}/metrics")).text
+    assert 'alerthistory_rpc_handled_total{code="OK",method="/test.Echo/UnaryUnary"} 1.0' in text
+    assert "process_resident_memory_bytes" in text
