@@ -92,6 +92,17 @@ def test_the_other_alertmanager_repeats_some_of_it() -> None:
     assert all(body in first for body in second)
 
 
+@pytest.mark.parametrize("seed", range(50))
+@pytest.mark.parametrize("seconds", [1, 18, 180])
+def test_the_other_alertmanager_never_tells_what_is_over(seed: int, seconds: int) -> None:
+    latest: dict[str, tuple[str, str]] = {}
+    for _, body in _bodies(_story(seed=seed, length=timedelta(seconds=seconds))):
+        for alert in body["alerts"]:
+            told = (alert["status"], alert["startsAt"])
+            assert body["externalURL"] == SENDERS[0] or latest[alert["fingerprint"]] == told
+            latest[alert["fingerprint"]] = told
+
+
 def test_one_alert_flaps_with_new_starts() -> None:
     story = _story()
     starts = [start for status, start in _statuses(_first_told(story)[story.flapping]) if status == "firing"]

@@ -79,7 +79,7 @@ def _deliveries(
 ) -> Iterator[Delivery]:
     """Yield what each moment makes Alertmanager send: all that fires in the group, and the alert that changed."""
     states: dict[str, AlertState] = {}
-    for moment in moments:
+    for index, moment in enumerate(moments):
         changed = fingerprint(moment.character.labels)
         states[changed] = _after(moment, states.get(changed), began_at, length)
         group = [
@@ -89,7 +89,15 @@ def _deliveries(
         ]
         yield _delivery(moment.at, group, SENDERS[0])
         if chance.random() < _SECOND_DELIVERY_PART:
-            yield _delivery(moment.at + min(_PEER_DELAY, length / 100), group, SENDERS[1])
+            delay = min(_PEER_DELAY, length / 100, _quiet_after(index, moments) / 2)
+            yield _delivery(moment.at + delay, group, SENDERS[1])
+
+
+def _quiet_after(index: int, moments: Sequence[_Moment]) -> timedelta:
+    """Return how long the group of a moment stays as it is: what a peer tells after that would be over."""
+    now, later = moments[index], moments[index + 1 :]
+    same = (each.at for each in later if _group(each.character) == _group(now.character))
+    return next(same, timedelta.max) - now.at
 
 
 def _delivery(at: timedelta, group: Sequence[AlertState], sender: str) -> Delivery:
@@ -102,8 +110,8 @@ def _delivery(at: timedelta, group: Sequence[AlertState], sender: str) -> Delive
     )
 
 
-def _group(state: AlertState) -> tuple[str, ...]:
-    return tuple(state.labels.get(name, "") for name in _GROUP_BY)
+def _group(alert: AlertState | Character) -> tuple[str, ...]:
+    return tuple(alert.labels.get(name, "") for name in _GROUP_BY)
 
 
 def _after(moment: _Moment, before: AlertState | None, began_at: datetime, length: timedelta) -> AlertState:
