@@ -78,6 +78,21 @@ async def test_a_caller_that_gives_up_does_not_harm_the_others() -> None:
     assert stays.result() == 20
 
 
+async def test_who_gives_up_before_the_batch_began_takes_the_item_back() -> None:
+    recorder = Recorder()
+    async with batcher(recorder.handle, max_items=100, max_in_flight=1) as batches, asyncio.TaskGroup() as tasks:
+        tasks.create_task(batches.submit(1))
+        gone = tasks.create_task(batches.submit(2))
+        await _settle()
+        later = tasks.create_task(batches.submit(3))
+        await _settle()
+        gone.cancel()
+        await _settle()
+        recorder.gate.set()
+    assert recorder.batches == [[1], [3]]
+    assert later.result() == 30
+
+
 async def test_leaving_waits_for_what_is_in_flight() -> None:
     recorder = Recorder()
     async with batcher(recorder.handle, max_items=100, max_in_flight=1) as batches:

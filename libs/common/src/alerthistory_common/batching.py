@@ -2,7 +2,7 @@
 
 import asyncio
 import contextvars
-from collections import deque
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Generic, TypeVar
@@ -17,8 +17,8 @@ class Batcher(Generic[T, R]):
     """Hands items to *handle* in batches and gives each caller its own result.
 
     *handle* takes 1 to *max_items* items and returns one result each, in order; when it raises, every caller of
-    the batch gets that error. At most *max_in_flight* batches run at a time. A caller that is cancelled leaves its
-    item in the batch. *weigh* says for how many items one counts.
+    the batch gets that error. At most *max_in_flight* batches run at a time. A caller that is cancelled takes back its
+    item while that still waits, and leaves it in a batch that has begun. *weigh* says for how many items one counts.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Batcher(Generic[T, R]):
         self._max_items = max_items
         self._max_in_flight = max_in_flight
         self._weigh = weigh
-        self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
+        self._waiting: OrderedDict[asyncio.Future[R], T] = OrderedDict()
         self._in_flight = 0
         self._is_closed = False
         self._context = contextvars.copy_context()
@@ -49,9 +49,12 @@ class Batcher(Generic[T, R]):
         if self._is_closed:
             raise DrainingError("this server is draining")
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, future))
+        self._waiting[future] = item
         self._start_more()
-        return await future
+        try:
+            return await future
+        finally:
+            self._waiting.pop(future, None)
 
     def _start_more(self) -> None:
         while self._waiting and self._in_flight < self._max_in_flight:
@@ -61,10 +64,15 @@ class Batcher(Generic[T, R]):
             self._tasks.create_task(self._run(self._next_batch()), context=self._context.copy())
 
     def _next_batch(self) -> list[tuple[T, asyncio.Future[R]]]:
-        batch = [self._waiting.popleft()]
-        weight = self._weigh(batch[0][0])
-        while self._waiting and (weight := weight + self._weigh(self._waiting[0][0])) <= self._max_items:
-            batch.append(self._waiting.popleft())
+        batch: list[tuple[T, asyncio.Future[R]]] = []
+        weight = 0
+        while self._waiting:
+            future, item = next(iter(self._waiting.items()))
+            weight += self._weigh(item)
+            if batch and weight > self._max_items:
+                break
+            del self._waiting[future]
+            batch.append((item, future))
         return batch
 
     async def _run(self, batch: list[tuple[T, asyncio.Future[R]]]) -> None:
