@@ -213,6 +213,26 @@ async def test_health_follows_readiness_and_flips_before_the_end() -> None:
         watch.cancel()
 
 
+async def test_a_readiness_check_that_breaks_means_not_ready() -> None:
+    async def echo(request: str) -> str:
+        return request
+
+    broken = True
+
+    def check() -> bool:
+        if broken:
+            raise LookupError("broken")
+        return True
+
+    async with _serving(_component(echo, is_ready=check)) as (_, channel):
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service="test.Echo"))
+        while (await asyncio.wait_for(watch.read(), 5)).status != health_pb2.HealthCheckResponse.NOT_SERVING:
+            pass
+        broken = False
+        assert (await asyncio.wait_for(watch.read(), 5)).status == health_pb2.HealthCheckResponse.SERVING
+        watch.cancel()
+
+
 async def test_stopping_does_not_wait_for_an_open_health_watch() -> None:
     async def echo(request: str) -> str:
         return request

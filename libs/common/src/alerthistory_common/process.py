@@ -1,5 +1,7 @@
 """A process: one or more components on one gRPC server, with one registry of metrics and one tracer."""
 
+import os
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from alerthistory_common.settings import CommonSettings
 from alerthistory_common.telemetry import Telemetry, open_telemetry
 
 _LOG = structlog.get_logger(__name__)
+_CLOSING_LIMIT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +46,7 @@ async def run_process(
 
     *other_listeners* maps settings to addresses that a component itself listens on, for the check of who can reach us.
     *on_started* is called once calls are answered. Raises SettingsError when an address cannot or must not be bound.
+    A process that cannot end, because a database keeps it waiting, is ended: what was acknowledged is durable.
     """
     check_exposure(
         {f"{name} gRPC": grpc_listen, f"{name} metrics": metrics_listen, **(other_listeners or {})}, auth=settings.auth
@@ -50,7 +54,9 @@ async def run_process(
     if settings.redis_url:
         _LOG.warning("Redis is not used yet: caches stay in memory")
     registry = new_registry()
+    last_resort = _last_resort(settings)
     async with AsyncExitStack() as stack:
+        stack.callback(last_resort.cancel)
         telemetry = await stack.enter_async_context(open_telemetry(name, settings.otlp_endpoint))
         stack.enter_context(metrics_port(metrics_listen, registry))
         host = Host(settings=settings, registry=registry, telemetry=telemetry)
@@ -60,5 +66,18 @@ async def run_process(
         )
         _LOG.info("serving", process=name, grpc=grpc_listen, metrics=metrics_listen)
         on_started()
-        await until_stopped(components, server, settings)
+        await until_stopped(components, server, settings, on_signal=last_resort.start)
     _LOG.info("stopped", process=name)
+
+
+def _last_resort(settings: CommonSettings) -> threading.Timer:
+    """Return what ends the process when draining, open calls and closing took all the time that they may."""
+    limit_s = settings.drain_delay_s + 2 * settings.drain_grace_s + _CLOSING_LIMIT_S
+
+    def end() -> None:
+        _LOG.error("the end took too long, leaving at once; nothing acknowledged is lost", limit_s=limit_s)
+        os._exit(1)
+
+    timer = threading.Timer(limit_s, end)
+    timer.daemon = True
+    return timer

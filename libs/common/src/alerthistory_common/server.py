@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import grpc
@@ -98,8 +98,13 @@ async def serve(
             await rpc_server.stop(settings.drain_grace_s)
 
 
-async def until_stopped(components: Sequence[Component], server: RpcServer, settings: CommonSettings) -> None:
-    """Wait for SIGTERM or SIGINT, then drain *components* from the last to the first, within the grace period."""
+async def until_stopped(
+    components: Sequence[Component], server: RpcServer, settings: CommonSettings, *, on_signal: Callable[[], None]
+) -> None:
+    """Wait for SIGTERM or SIGINT, then drain *components* from the last to the first, within the grace period.
+
+    *on_signal* is called between the two.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -109,6 +114,7 @@ async def until_stopped(components: Sequence[Component], server: RpcServer, sett
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
+    on_signal()
     _LOG.info("draining", grace_s=settings.drain_grace_s)
     await server.turn_unready()
     await asyncio.sleep(settings.drain_delay_s)
@@ -131,12 +137,20 @@ async def _watch_readiness(checks: health.aio.HealthServicer, services: dict[Com
     while True:
         all_ready = True
         for component, names in services.items():
-            is_ready = await component.is_ready()
+            is_ready = await _is_ready(component)
             all_ready = all_ready and is_ready
             for name in names:
                 await checks.set(name, _status(is_ready))
         await checks.set("", _status(all_ready))
         await asyncio.sleep(_READY_INTERVAL_S if all_ready else _UNREADY_INTERVAL_S)
+
+
+async def _is_ready(component: Component) -> bool:
+    try:
+        return await component.is_ready()
+    except Exception as error:  # noqa: BLE001  # Whoever cannot tell is not ready; the others must not suffer.
+        _LOG.error("a readiness check broke", component=component.name, exc_info=error)
+        return False
 
 
 def _status(is_ready: bool) -> health_pb2.HealthCheckResponse.ServingStatus.ValueType:
