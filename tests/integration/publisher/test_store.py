@@ -5,20 +5,31 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import URL
+from sqlalchemy import URL, update
 
 from alerthistory_common import migrate
 from alerthistory_common.alerts import EventKind, Fingerprint, Instant
 from alerthistory_common.clock import SystemClock
 from alerthistory_common.database import open_database
+from alerthistory_common.errors import StoreUnavailableError
 from alerthistory_common.metrics import new_registry
 from alerthistory_common.telemetry import disabled
 from alerthistory_publisher.adapters.http_sender import open_sender
 from alerthistory_publisher.adapters.store import SqlDeliveryStore
+from alerthistory_publisher.adapters.tables import deliveries
 from alerthistory_publisher.app import MIGRATIONS, SCHEMA
 from alerthistory_publisher.application.dispatch import Dispatcher
 from alerthistory_publisher.application.targets import TargetDirectory
-from alerthistory_publisher.domain.deliveries import Claim, DeliveryFilter, DeliveryState, Order, Publication
+from alerthistory_publisher.application.upkeep import keep_up
+from alerthistory_publisher.domain.deliveries import (
+    Claim,
+    Delivery,
+    DeliveryFilter,
+    DeliveryState,
+    Figures,
+    Order,
+    Publication,
+)
 from alerthistory_publisher.domain.outcomes import Outcome, Step, later
 from alerthistory_publisher.domain.targets import Target
 from alerthistory_publisher.metrics import PublisherMetrics
@@ -105,6 +116,103 @@ async def test_what_waits_for_no_target_is_buried_when_old(store: SqlDeliverySto
     assert dead.target == "gone"
 
 
+async def test_an_unreadable_delivery_holds_up_no_other_and_is_given_up(
+    store: SqlDeliveryStore, store_url: URL
+) -> None:
+    await store.order([order("1"), order("2", fingerprint="b"), order("3")])
+    async with open_database(store_url, schema=SCHEMA) as database:
+        spoil = update(deliveries).where(deliveries.c.event_id == "1").values(content=b'{"event":{"of":"tomorrow"}}')
+        await database.write(lambda connection: connection.execute(spoil))
+    assert [each.publication.event.event_id for each in await claim(store)] == ["2"]
+    too_late = later(FIRED_AT, timedelta(days=2))
+    assert [each.publication.event.event_id for each in await claim(store, now=too_late)] == ["2"]
+    (dead,) = await store.list_page(DeliveryFilter(state=DeliveryState.DEAD), limit=9, before=None)
+    assert dead.event_id == "1"
+    assert [each.publication.event.event_id for each in await claim(store, now=too_late)] == ["3"]
+
+
+class Away(SqlDeliveryStore):
+    """A store that takes no results until it is told to."""
+
+    refused = 0
+    is_away = True
+
+    async def record(self, claim: Claim, step: Step) -> bool:
+        """Record the result, or fail."""
+        if self.is_away:
+            self.refused += 1
+            raise StoreUnavailableError("away")
+        return await super().record(claim, step)
+
+
+async def test_a_result_that_waits_for_the_database_is_not_sent_again(store_url: URL, ops: Receiver) -> None:
+    await asyncio.to_thread(migrate.upgrade, store_url, schema=SCHEMA, scripts=MIGRATIONS)
+    async with open_database(store_url, schema=SCHEMA) as database, open_sender(disabled()) as sender:
+        store, clock = Away(database), Ahead(timedelta(0))
+        directory = TargetDirectory(Given(ops))
+        await directory.refresh()
+        dispatcher = Dispatcher(
+            store,
+            sender,
+            directory,
+            clock=clock,
+            metrics=PublisherMetrics(new_registry()),
+            backoff=lambda _: timedelta(0),
+            concurrency=8,
+        )
+        told = Publication(event=event())
+        now = clock.now()
+        await store.order(
+            [Order(publication=told, target="ops", ordered_at=now, give_up_at=later(now, timedelta(days=1)))]
+        )
+
+        async def is_waiting() -> bool:
+            return store.refused >= 3
+
+        async def is_recorded() -> list[Delivery]:
+            return await store.list_page(DeliveryFilter(state=DeliveryState.DELIVERED), limit=9, before=None)
+
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(dispatcher.run())
+            await eventually(lambda: _has_come(ops), saying="the delivery was sent")
+            clock.ahead = LEASE + timedelta(seconds=1)
+            await eventually(is_waiting, saying="the result waits")
+            store.is_away = False
+            await eventually(is_recorded, saying="the result is recorded")
+            running.cancel()
+    assert len(ops.requests) == 1
+
+
+async def _has_come(receiver: Receiver) -> bool:
+    return bool(receiver.requests)
+
+
+class Broken(SqlDeliveryStore):
+    """A store with a defect."""
+
+    asked = 0
+
+    async def figures(self) -> Figures:
+        """Break."""
+        self.asked += 1
+        raise LookupError("broken")
+
+
+async def test_upkeep_survives_a_defect(store_url: URL, ops: Receiver) -> None:
+    await asyncio.to_thread(migrate.upgrade, store_url, schema=SCHEMA, scripts=MIGRATIONS)
+    async with open_database(store_url, schema=SCHEMA) as database, asyncio.TaskGroup() as tasks:
+        store, metrics = Broken(database), PublisherMetrics(new_registry())
+        keeping = tasks.create_task(keep_up(store, TargetDirectory(Given(ops)), clock=SystemClock(), metrics=metrics))
+
+        async def is_asked() -> bool:
+            return store.asked > 0
+
+        await eventually(is_asked, saying="upkeep looked")
+        await asyncio.sleep(0)
+        assert not keeping.done()
+        keeping.cancel()
+
+
 class Forgetful(SqlDeliveryStore):
     """A store whose worker dies before the result is recorded."""
 
@@ -158,11 +266,11 @@ class Ahead:
     """The machine's clock, set forward."""
 
     def __init__(self, ahead: timedelta) -> None:
-        self._ahead = ahead
+        self.ahead = ahead
 
     def now(self) -> Instant:
         """Return the moment."""
-        return later(SystemClock().now(), self._ahead)
+        return later(SystemClock().now(), self.ahead)
 
 
 async def _run_until_received(dispatcher: Dispatcher, receiver: Receiver, *, count: int) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
+import structlog
 from sqlalchemy import ColumnElement, Row, Select, exists, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -23,6 +24,7 @@ from alerthistory_publisher.domain.deliveries import (
 from alerthistory_publisher.domain.outcomes import Step
 from alerthistory_publisher.ports import Room
 
+_LOG = structlog.get_logger(__name__)
 _PENDING = DeliveryState.PENDING.value
 
 
@@ -126,7 +128,14 @@ async def _claim(connection: AsyncConnection, room: Room, now: Instant) -> list[
         .values(attempts=deliveries.c.attempts + 1, due_at=room.leased_until.micros)
         .returning(*deliveries.c)
     )
-    return [_claimed(row) for row in await connection.execute(statement)]
+    rows = list(await connection.execute(statement))
+    claims = {row.id: claim for row in rows if (claim := _claimed(row)) is not None}
+    unreadable = [row.id for row in rows if row.id not in claims and row.give_up_at < now.micros]
+    if unreadable:
+        reason = "gave up: no version that ran could read it"
+        buried = update(deliveries).where(deliveries.c.id.in_(unreadable))
+        await connection.execute(buried.values(state=DeliveryState.DEAD.value, due_at=None, last_result=reason))
+    return list(claims.values())
 
 
 def _due(room: Room, now: Instant) -> Select[tuple[int]]:
@@ -183,12 +192,18 @@ def _row(order: Order) -> dict[str, Any]:
     }
 
 
-def _claimed(row: Row[Any]) -> Claim:
+def _claimed(row: Row[Any]) -> Claim | None:
+    """Return the claim; None when its content is of another version: its lease runs out, and others may know better."""
+    try:
+        publication = decode(row.content)
+    except (ValueError, LookupError, TypeError) as error:
+        _LOG.error("a delivery cannot be read by this version", delivery_id=row.id, target=row.target, error=str(error))
+        return None
     return Claim(
         delivery_id=row.id,
         target=row.target,
         attempt=row.attempts,
-        publication=decode(row.content),
+        publication=publication,
         ordered_at=Instant(row.ordered_at),
         give_up_at=Instant(row.give_up_at),
     )

@@ -57,6 +57,7 @@ class Dispatcher:
         self._concurrency = concurrency
         self._in_flight: Counter[str] = Counter()
         self._sends: set[asyncio.Task[None]] = set()
+        self._unrecorded: set[int] = set()
         self._paused: dict[str, Instant] = {}
         self._work = asyncio.Event()
         self._ended = asyncio.Event()
@@ -94,8 +95,8 @@ class Dispatcher:
     async def _claim(self) -> list[Claim]:
         now = self._clock.now()
         rooms = list(self._rooms(now))
-        if not rooms:
-            return []
+        if not rooms or self._unrecorded:
+            return []  # What was sent is recorded first: its lease may be over, and it must not be sent again.
         try:
             return await self._store.claim(rooms, now=now)
         except UnavailableError as error:
@@ -164,15 +165,21 @@ class Dispatcher:
 
     async def _record(self, claim: Claim, step: Step) -> None:
         """Record the result, however long the database is away: sending twice is worse than waiting."""
-        while True:
-            try:
-                is_ours = await self._store.record(claim, step)
-            except UnavailableError:
-                _LOG.warning("a result waits for the database", delivery_id=claim.delivery_id, target=claim.target)
+        try:
+            while (is_ours := await self._recorded(claim, step)) is None:
+                self._unrecorded.add(claim.delivery_id)
                 await asyncio.sleep(_POLL_S)
-            else:
-                self._count(claim, step, is_ours=is_ours)
-                return
+        finally:
+            self._unrecorded.discard(claim.delivery_id)
+        self._count(claim, step, is_ours=is_ours)
+
+    async def _recorded(self, claim: Claim, step: Step) -> bool | None:
+        """Return whether the claim still held, None while the database is away."""
+        try:
+            return await self._store.record(claim, step)
+        except UnavailableError:
+            _LOG.warning("a result waits for the database", delivery_id=claim.delivery_id, target=claim.target)
+            return None
 
     def _count(self, claim: Claim, step: Step, *, is_ours: bool) -> None:
         if not is_ours:

@@ -21,6 +21,8 @@ async def keep_up(store: DeliveryStore, directory: TargetDirectory, *, clock: Cl
             await _look_after(store, directory, clock=clock, metrics=metrics)
         except UnavailableError as error:
             _LOG.warning("upkeep waits for the database", error=error.message)
+        except Exception as error:  # noqa: BLE001  # The outermost loop: deliveries must not end with it.
+            _LOG.error("upkeep broke", exc_info=error)
         await asyncio.sleep(_INTERVAL_S)
 
 
