@@ -63,6 +63,7 @@ class FakeHistory(HistoryServiceServicer):
 
     lease_s: float = 30.0
     is_down: bool = False
+    is_odd: bool = False
     refuse_names: frozenset[str] = frozenset()
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     reports: list[alert_pb2.Report] = field(default_factory=list)
@@ -97,6 +98,8 @@ class FakeHistory(HistoryServiceServicer):
         self.lease_sizes.append(request.max_count)
         response = history_pb.LeaseWorkResponse(work=self._lease(request.lease_owner, request.max_count))
         response.lease_duration.FromNanoseconds(int(self.lease_s * 1e9))
+        if self.is_odd:
+            response.lease_duration.seconds = 10**18
         return response
 
     async def CompleteWork(

@@ -1,6 +1,7 @@
 """What is answered is durable; what is broken is kept; one bad payload does not touch the others."""
 
 import asyncio
+import time
 
 import grpc
 import pytest
@@ -131,10 +132,19 @@ async def test_store_only_makes_no_work_and_asks_for_none() -> None:
 async def test_the_time_of_receipt_is_the_callers_when_it_names_one() -> None:
     async with open_house() as house:
         message = payload(webhook([alert("A", startsAt=None)]))
-        message.received_at.FromJsonString("2026-05-06T07:08:09.123456789Z")
+        message.received_at.FromJsonString("2024-05-06T07:08:09.123456789Z")
         await house.stub.IngestWebhook(pb.IngestWebhookRequest(payloads=[message]), timeout=TIMEOUT_S)
         (report,) = house.history.reports
         assert report.received_at == report.starts_at == message.received_at
+
+
+async def test_a_time_of_receipt_in_the_future_is_now() -> None:
+    async with open_house() as house:
+        message = payload(webhook([alert("A")]))
+        message.received_at.FromJsonString("9999-01-01T00:00:00Z")
+        await house.stub.IngestWebhook(pb.IngestWebhookRequest(payloads=[message]), timeout=TIMEOUT_S)
+        (report,) = house.history.reports
+        assert abs(report.received_at.seconds - time.time()) < 60
 
 
 async def test_prometheus_alerts_are_leased() -> None:

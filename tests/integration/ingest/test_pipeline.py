@@ -190,5 +190,30 @@ async def test_leaving_without_a_drain_gives_leases_back_too() -> None:
     assert [delay for _, delay in history.released] == [0.0]
 
 
+async def test_work_that_comes_after_the_drain_is_given_back() -> None:
+    async with open_house(grace_s=0.3) as house:
+        await until(lambda: len(house.history.lease_sizes) > 0)
+        house.history.gate.clear()
+        house.classifier.gate.clear()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(house.ingest(webhook([alert("A")])))
+            await until(lambda: len(house.history.record_calls) == 1)
+            assert house.history.record_calls[0].lease_capacity == 1
+            await _drain(house)
+            house.history.gate.set()
+        await until(lambda: [delay for _, delay in house.history.released] == [0.0])
+        assert house.classifier.events == []
+
+
+async def test_an_answer_that_cannot_be_read_does_not_end_the_search_for_work() -> None:
+    async with open_house() as house:
+        house.history.is_odd = True
+        asked = len(house.history.lease_sizes)
+        await until(lambda: len(house.history.lease_sizes) > asked + 1)
+        house.history.is_odd = False
+        house.history.add_work("A")
+        await until(lambda: _is_done(house))
+
+
 async def _drain(house: House) -> None:
     await house.component.drain()

@@ -101,7 +101,8 @@ def _payload(index: int, message: pb.Payload, now: Instant) -> Payload:
     return Payload(
         body=message.body,
         format=_FORMATS[message.format],
-        received_at=received_at,
+        # A sender's clock that runs ahead must not make every later report look superseded.
+        received_at=min(received_at, now),
         sender=message.sender,
         traceparent=message.traceparent,
     )

@@ -66,7 +66,7 @@ class Payload(_message.Message):
     """The W3C trace context of the request; empty when it is not traced."""
     @_builtins.property
     def received_at(self) -> _timestamp_pb2.Timestamp:
-        """When they were received. Unset: now."""
+        """When they were received. Unset, or in the future: now."""
 
     def __init__(
         self,

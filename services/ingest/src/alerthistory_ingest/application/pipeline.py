@@ -84,6 +84,7 @@ class Pipeline:
         self._reserved = 0
         self._lease_s: float | None = None
         self._is_draining = False
+        self._is_over = False
         self._has_surplus = False
         self._changed = asyncio.Event()
         self.completed = 0
@@ -117,8 +118,11 @@ class Pipeline:
             self._changed.set()
 
     def start(self, work: Sequence[Work], source: WorkSource, *, leased_at: float) -> None:
-        """Begin *work*, whose leases hold from *leased_at* (of the loop's clock) on."""
+        """Begin *work*, whose leases hold from *leased_at* (of the loop's clock) on; give back what comes too late."""
         self._meter.leased(source, work)
+        if self._is_over:
+            self._tasks.create_task(self._give_back_all([each.lease for each in work]))
+            return
         expires_at = leased_at + (self._lease_s or 0.0) * _LEASE_SHARE
         for each in work:
             # An empty context: neither the deadline nor the span of the call that brought the work are its own.
@@ -139,6 +143,10 @@ class Pipeline:
                 failures += 1
                 pause_s = _backoff_s(failures)
                 _LOG.warning("cannot lease work", error=str(error), retry_s=round(pause_s, 1))
+            except Exception:  # noqa: BLE001  # The outermost place: without this task, nothing is taken over.
+                failures += 1
+                pause_s = _backoff_s(failures)
+                _LOG.exception("leasing work broke", retry_s=round(pause_s, 1))
             await self._pause(pause_s)
 
     async def drain(self, grace_s: float) -> None:
@@ -255,9 +263,14 @@ class Pipeline:
             _LOG.warning("leases are left to run out", count=len(leases), error=str(error))
 
     async def _give_back_running(self) -> None:
+        self._is_over = True
         leases = list(self._running.values())
         for task in list(self._running):
             task.cancel()
+        await self._give_back_all(leases)
+
+    async def _give_back_all(self, leases: Sequence[Lease]) -> None:
+        """Give *leases* back, to be handed out at once; in time or not at all."""
         if not leases:
             return
         with suppress(TimeoutError):
