@@ -108,6 +108,15 @@ async def test_a_new_verdict_replaces_the_old_one(store: URL) -> None:
     assert status.classifications == 1
 
 
+async def test_the_verdicts_of_a_burst_are_all_kept(store: URL) -> None:
+    async with running(store) as classifier:
+        told = [critical(fingerprint=f"{number:016x}") for number in range(100)]
+        await asyncio.gather(*(classifier.classify(each) for each in (*told, *told)))
+        status = await classifier.service.GetStatus(pb.GetStatusRequest())
+        assert classifier.metric("store_failures_total", operation="keep_verdict") == 0
+    assert status.classifications == 100
+
+
 @pytest.mark.parametrize("kind", [EventKind.RESOLVED, EventKind.EXPIRED])
 async def test_an_alert_that_ends_is_still_what_it_was(store: URL, kind: EventKind) -> None:
     async with running(store) as classifier:

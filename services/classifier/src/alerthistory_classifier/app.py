@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import grpc
@@ -11,6 +11,7 @@ import structlog
 from alerthistory.classifier.v1 import classifier_service_pb2_grpc
 from alerthistory_classifier.adapters.store import SqlVerdictStore
 from alerthistory_classifier.application.classify import Classifying
+from alerthistory_classifier.application.keeping import open_keeping
 from alerthistory_classifier.application.modes import Modes
 from alerthistory_classifier.application.patience import open_patience
 from alerthistory_classifier.domain.modes import configured
@@ -37,14 +38,19 @@ async def open_classifier(
     if ignored := ignored_legacy_mode(os.environ):
         _LOG.warning("ENRICHMENT_MODE is none of the modes and is ignored", value=ignored[:50])
     url = database_url(host.settings, settings.database_url, SCHEMA)
-    async with open_database(url, schema=SCHEMA) as database, open_patience() as patience:
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_database(url, schema=SCHEMA))
         await migrate.require_current(database, scripts=MIGRATIONS, program="alerthistory-classifier")
         store, metrics = SqlVerdictStore(database), ClassifierMetrics(host.registry)
+        patience = await stack.enter_async_context(open_patience())
+        keeping = await stack.enter_async_context(open_keeping(store, patience))
         modes = Modes(
             store, configured=configured(settings.enrichment_mode), patience=patience, clock=clock, metrics=metrics
         )
         servicer = ClassifierServicer(
-            Classifying(store, modes, patience=patience, clock=clock, metrics=metrics), modes, clock=clock
+            Classifying(store, modes, keeping=keeping, patience=patience, clock=clock, metrics=metrics),
+            modes,
+            clock=clock,
         )
 
         def register(server: grpc.aio.Server) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """What the classifier's use cases need from the outside."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,8 +21,8 @@ class Classification:
 class VerdictStore(Protocol):
     """Keeps the last verdict of every alert. Raises StoreUnavailableError while the database is away."""
 
-    async def keep(self, classification: Classification) -> None:
-        """Keep *classification* in place of the alert's earlier one, durably."""
+    async def keep(self, classifications: Sequence[Classification]) -> None:
+        """Keep each in place of its alert's earlier one, durably; of several about one alert the last."""
         ...
 
     async def find(self, fingerprint: Fingerprint) -> Classification | None:

@@ -1,6 +1,7 @@
 """Verdicts and the mode in SQL."""
 
 import json
+from collections.abc import Sequence
 from datetime import timedelta
 from hashlib import sha256
 from typing import Any
@@ -24,9 +25,12 @@ class SqlVerdictStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def keep(self, classification: Classification) -> None:
-        """Keep *classification* in place of the alert's earlier one, durably."""
-        await self._replace(classifications, "fp_hash", _row(classification))
+    async def keep(self, kept: Sequence[Classification]) -> None:
+        """Keep each in place of its alert's earlier one, durably; of several about one alert the last."""
+        latest = {classification.fingerprint: classification for classification in kept}
+        rows = [_row(classification) for classification in latest.values()]
+        # Replicas lock rows in one order, so that they do not lock each other out.
+        await self._replace(classifications, "fp_hash", sorted(rows, key=lambda row: row["fp_hash"]))
 
     async def find(self, fingerprint: Fingerprint) -> Classification | None:
         """Return the stored verdict of an alert, None when it has none."""
@@ -48,14 +52,14 @@ class SqlVerdictStore:
 
     async def keep_mode(self, mode: Mode, *, at: Instant) -> None:
         """Keep *mode*, durably."""
-        await self._replace(enrichment_mode, "id", {"id": _THE_ROW, "mode": mode.value, "set_at": at.micros})
+        await self._replace(enrichment_mode, "id", [{"id": _THE_ROW, "mode": mode.value, "set_at": at.micros}])
 
-    async def _replace(self, table: Table, key: str, row: dict[str, Any]) -> None:
+    async def _replace(self, table: Table, key: str, rows: Sequence[dict[str, Any]]) -> None:
         insert = postgresql.insert if self._database.dialect == "postgresql" else sqlite.insert
-        statement = insert(table).values(row)
-        changes = {name: statement.excluded[name] for name in row if name != key}
+        statement = insert(table)
+        changes = {column.name: statement.excluded[column.name] for column in table.columns if column.name != key}
         upsert = statement.on_conflict_do_update(index_elements=[key], set_=changes)
-        await self._database.write(lambda connection: connection.execute(upsert))
+        await self._database.write(lambda connection: connection.execute(upsert, rows))
 
 
 def _row(classification: Classification) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import structlog
 
+from alerthistory_classifier.application.keeping import STORE_LIMIT_S
 from alerthistory_classifier.application.modes import Modes
 from alerthistory_classifier.application.patience import Patience
 from alerthistory_classifier.domain.modes import Mode
@@ -13,11 +14,11 @@ from alerthistory_classifier.domain.rules import judge
 from alerthistory_classifier.metrics import ClassifierMetrics
 from alerthistory_classifier.ports import Classification, VerdictStore
 from alerthistory_common.alerts import AlertEvent, Fingerprint, HistoryContext, Verdict
+from alerthistory_common.batching import Batcher
 from alerthistory_common.clock import Clock
 from alerthistory_common.errors import AlertHistoryError, NotFoundError
 
 _LOG = structlog.get_logger(__name__)
-_STORE_LIMIT_S = 0.5
 
 
 class ClassificationNotFoundError(NotFoundError):
@@ -30,13 +31,22 @@ class Classifying:
     """What callers ask of the classifier."""
 
     def __init__(
-        self, store: VerdictStore, modes: Modes, *, patience: Patience, clock: Clock, metrics: ClassifierMetrics
+        self,
+        store: VerdictStore,
+        modes: Modes,
+        *,
+        keeping: Batcher[Classification, None],
+        patience: Patience,
+        clock: Clock,
+        metrics: ClassifierMetrics,
     ) -> None:
         self._store = store
         self._modes = modes
+        self._keeping = keeping
         self._patience = patience
         self._clock = clock
         self._metrics = metrics
+        self._failing: set[str] = set()
 
     async def classify(self, event: AlertEvent, history: HistoryContext) -> tuple[Verdict | None, Mode]:
         """Return the verdict on *event*, None when the mode asks for none, and the mode.
@@ -79,18 +89,23 @@ class Classifying:
             created_at=self._clock.now(),
         )
         try:
-            await self._patience.wait(self._store.keep(classification), limit_s=_STORE_LIMIT_S)
+            await self._patience.wait(self._keeping.submit(classification), limit_s=STORE_LIMIT_S)
         except AlertHistoryError as error:
             self._complain("keep_verdict", error)
+        else:
+            self._failing.discard("keep_verdict")
 
     async def _known(self, fingerprint: Fingerprint) -> Verdict | None:
         try:
-            found = await self._patience.wait(self._store.find(fingerprint), limit_s=_STORE_LIMIT_S)
+            found = await self._patience.wait(self._store.find(fingerprint), limit_s=STORE_LIMIT_S)
         except AlertHistoryError as error:
             self._complain("find_verdict", error)
             return None
+        self._failing.discard("find_verdict")
         return None if found is None else found.verdict
 
     def _complain(self, operation: str, error: AlertHistoryError) -> None:
         self._metrics.store_failures.labels(operation).inc()
-        _LOG.warning("the verdict store failed", operation=operation, error=error.message)
+        if operation not in self._failing:  # Once: every alert of a burst would say the same.
+            self._failing.add(operation)
+            _LOG.warning("the verdict store failed", operation=operation, error=error.message)

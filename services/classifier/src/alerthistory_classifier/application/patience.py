@@ -21,13 +21,14 @@ class Patience:
 
     def __init__(self) -> None:
         self._running: set[asyncio.Task[Any]] = set()
+        self._left: set[asyncio.Task[Any]] = set()
 
     async def wait(self, work: Coroutine[Any, Any, T], *, limit_s: float) -> T:
         """Return the result of *work*; raise StoreUnavailableError when it takes longer than *limit_s*.
 
         Does the same at once while too much is still running that was left earlier.
         """
-        if len(self._running) >= _MAX_LEFT:
+        if len(self._left) >= _MAX_LEFT:
             work.close()
             raise StoreUnavailableError("the database is busy with earlier work")
         # No TaskGroup: the work outlives its caller, and its failure is nobody's end. `open_patience` ends it.
@@ -36,6 +37,7 @@ class Patience:
         task.add_done_callback(self._forget)
         done, _ = await asyncio.wait({task}, timeout=budget(limit_s))
         if not done:
+            self._left.add(task)
             raise StoreUnavailableError("the database took too long")
         return task.result()
 
@@ -49,6 +51,7 @@ class Patience:
 
     def _forget(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
+        self._left.discard(task)
         if not task.cancelled():
             task.exception()  # Looked at, so that nobody warns: its caller may be gone.
 
