@@ -93,10 +93,27 @@ def test_without_a_label_the_wording_decides(name: str, summary: str, expected: 
     assert severity(name, summary) is expected
 
 
-def test_wording_raises_the_senders_word_by_one_at_most_and_never_lowers_it() -> None:
+def test_words_of_loss_raise_the_senders_word_by_one_at_most_and_none_lowers_it() -> None:
     assert severity("DataLoss", severity="warning") is CRITICAL
     assert severity("DataLoss", severity="info") is WARNING
     assert severity("BackupCompleted", severity="critical") is CRITICAL
+
+
+@pytest.mark.parametrize(
+    ("name", "summary", "label", "expected"),
+    [
+        ("KubeAPIErrorBudgetBurn", "The API server is burning too much error budget.", "warning", WARNING),
+        ("Nginx5xx", "0.4 % of requests answer 5xx", "warning", WARNING),
+        ("CPUThrottlingHigh", "25.5% throttling of CPU", "info", INFO),
+        ("KubeQuotaAlmostFull", "Namespace quota is going to be full.", "info", INFO),
+        ("KubeJobFailed", "Job nightly-report failed; its next run is tomorrow", "info", INFO),
+        ("NodeFilesystemSpaceFillingUp", "predicted to run out of space within the next 4 hours", "critical", CRITICAL),
+        ("NodeFilesystemSpaceFillingUp", "predicted to run out of space within the next 24 hours", "warning", WARNING),
+        ("CertificateExpires", "The certificate expires in 9 days", "critical", WARNING),
+    ],
+)
+def test_the_sender_knows_its_threshold(name: str, summary: str, label: str, expected: Severity) -> None:
+    assert severity(name, summary, severity=label) is expected
 
 
 @pytest.mark.parametrize(

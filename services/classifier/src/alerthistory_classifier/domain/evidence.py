@@ -26,9 +26,13 @@ class Level(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """One rule that fired: the *level* it speaks for, a clause for people, and what could be done."""
+    """One rule that fired: the *level* it speaks for, a clause for people, and what could be done.
+
+    ``overrules`` says whether it is strong enough to go against the sender's label: wording to raise, numbers to lower.
+    """
 
     rule: str
     level: Level
     because: str
     recommendations: tuple[str, ...] = ()
+    overrules: bool = True

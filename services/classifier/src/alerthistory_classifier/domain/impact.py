@@ -44,7 +44,13 @@ def worded(subject: Subject) -> Evidence | None:
     """Return what the name and the texts suggest, the gravest first."""
     for rule, level, pattern, because, recommendation in _PHRASES:
         if pattern.search(subject.wording):
-            return Evidence(rule=rule, level=level, because=because, recommendations=(recommendation,))
+            return Evidence(
+                rule=rule,
+                level=level,
+                because=because,
+                recommendations=(recommendation,),
+                overrules=rule in _LOSSES,
+            )
     return None
 
 
@@ -75,6 +81,8 @@ def _runs_out(match: Match[str]) -> Evidence:
         level=level,
         because=f"its text says {match[0]!r}",
         recommendations=(f"Act before the {match[1]} {unit}s are over.",),
+        # What is lost before the next working hours does wake somebody when its sender says so.
+        overrules=minutes > _MINUTES["day"],
     )
 
 
@@ -97,6 +105,9 @@ _MEASURES: tuple[tuple[Pattern[str], Callable[[Match[str]], Evidence | None]], .
     (_RUNS_OUT, _runs_out),
     (_SHARE, _share),
 )
+
+# What users lose now. All else is in the name of many an alert that its sender, who knows the threshold, calls small.
+_LOSSES = frozenset({"data-loss", "security", "expired", "outage"})
 
 # Rule, level, pattern, why, what to do; the gravest first.
 _PHRASES: tuple[tuple[str, Level, Pattern[str], str, str], ...] = (

@@ -48,15 +48,18 @@ def judge(event: AlertEvent, history: HistoryContext) -> Verdict:
 def _by_content(
     says: Evidence | None, numbers: Evidence | None, wording: Evidence | None, *, is_guarded: bool
 ) -> _Opinion:
-    """Return what label, numbers and wording say together: numbers count most, and wording may only raise."""
+    """Return what label, numbers and wording say together: numbers count most, and only words of loss may raise."""
     if numbers is not None:
         level = max(numbers.level, Level.WARNING) if is_guarded else numbers.level
+        if says is not None and not numbers.overrules:
+            level = max(level, says.level)
         agrees = says is None or says.level is level
         return _Opinion(level=level, confidence=0.85 if agrees else 0.7, evidence=_present(numbers, says))
     if says is not None:
         if wording is None:
             return _Opinion(level=says.level, confidence=0.65, evidence=(says,))
-        level = max(says.level, min(wording.level, Level(min(says.level + 1, Level.CRITICAL))))
+        raised = min(wording.level, Level(min(says.level + 1, Level.CRITICAL))) if wording.overrules else says.level
+        level = max(says.level, raised)
         confidence = 0.8 if wording.level is says.level else 0.6
         return _Opinion(level=level, confidence=confidence, evidence=(says, wording))
     if wording is not None:
