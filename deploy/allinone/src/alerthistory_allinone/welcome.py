@@ -8,7 +8,7 @@ Alert History is running.
   web page     {url}/
   history      {url}/history
   report       {url}/report
-  metrics      {url}/metrics   (of the process: http://{metrics}/metrics)
+  metrics      {url}/metrics   (of the process: {metrics})
   gRPC         {grpc}
   data         {data}
 
@@ -30,4 +30,6 @@ Press Ctrl-C to stop.
 
 def welcome(*, url: str, metrics: str, grpc: str, data: Path) -> str:
     """Return the text that tells where everything is and what to do next."""
-    return _WELCOME.format(url=url, metrics=metrics or "off", grpc=grpc, data=data.resolve())
+    return _WELCOME.format(
+        url=url, metrics=f"http://{metrics}/metrics" if metrics else "off", grpc=grpc, data=data.resolve()
+    )
