@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, event, text
+from sqlalchemy import URL, ExceptionContext, event, text
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -27,6 +27,7 @@ _TRY_AGAIN = frozenset({"40001", "40P01"})
 _ATTEMPTS = 5
 # SQLSTATE class 54: a row or an index key is larger than the server takes.
 _PROGRAM_LIMIT = "54"
+_READ_ONLY = "25006"
 
 
 class StoreRefusedError(AlertHistoryError):
@@ -108,7 +109,7 @@ async def translated_errors() -> AsyncIterator[None]:
 
 
 def _translated(error: DBAPIError | PoolTimeoutError | OSError) -> Exception:
-    sqlstate = getattr(getattr(error, "orig", None), "sqlstate", None) or ""
+    sqlstate = _sqlstate(error)
     if sqlstate in _TRY_AGAIN:
         return _TryAgainError()
     if isinstance(error, DataError | IntegrityError) or sqlstate.startswith(_PROGRAM_LIMIT):
@@ -116,6 +117,10 @@ def _translated(error: DBAPIError | PoolTimeoutError | OSError) -> Exception:
     if isinstance(error, DBAPIError) and not isinstance(error, OperationalError | InterfaceError):
         return StoreUnavailableError("the connection to the database broke") if error.connection_invalidated else error
     return StoreUnavailableError("the database does not answer")
+
+
+def _sqlstate(error: BaseException) -> str:
+    return getattr(getattr(error, "orig", error), "sqlstate", None) or ""
 
 
 class _TryAgainError(Exception):
@@ -133,11 +138,19 @@ def _postgresql_engines(url: URL, schema: str, pool_size: int) -> tuple[AsyncEng
         connect_args={
             "options": f"-c search_path={schema} -c statement_timeout=30s -c idle_in_transaction_session_timeout=30s",
             "connect_timeout": 3,
+            "target_session_attrs": "read-write",
             "keepalives_idle": 30,
             "tcp_user_timeout": 15_000,
             "application_name": f"alerthistory-{schema}",
         },
     )
+
+    @event.listens_for(engine.sync_engine, "handle_error")
+    def leave_standby(context: ExceptionContext) -> None:
+        # After a failover: the old primary still answers, and a kept connection would stay with it.
+        if _sqlstate(context.original_exception) == _READ_ONLY:
+            context.is_disconnect = True
+
     return engine, engine
 
 
