@@ -138,6 +138,21 @@ async def test_store_only_keeps_events_but_makes_no_work(history: History) -> No
     assert await history.kinds() == ["fired"]
 
 
+async def test_what_time_brings_to_a_stored_alert_makes_no_work(history: History) -> None:
+    await history.record(firing("held"), resolved("held"), store_only=True)
+    await history.record(firing("leased", lease_expires_at=at(10)), store_only=True)
+    await history.record(firing("held", received_s=2), store_only=True)
+    history.clock.advance(100)
+
+    async def has_come() -> bool:
+        return {"refired", "expired"} <= set(await history.kinds())
+
+    await eventually(has_come)
+    assert await history.lease() == []
+    await history.record(resolved("held", end_s=100, received_s=100))
+    assert len(await history.lease()) == 1
+
+
 async def test_no_more_is_leased_than_the_caller_can_take(history: History) -> None:
     answer = await history.record(*map(firing, "abcde"), lease_owner="a", lease_capacity=2)
 

@@ -105,7 +105,8 @@ class SqlRecordStore:
         known = await commit_sql.lock_alerts(connection, self._dialect, fingerprints, self._policy)
         keys = {OccurrenceKey(report.fingerprint, report.starts_at.micros) for _, report in reports}
         newest = await commit_sql.newest_received(connection, keys)
-        return fold_reports(reports, known, newest, self._policy)
+        folded = fold_reports(reports, known, newest, self._policy)
+        return replace(folded, alerts=_marked(folded.alerts, batch))
 
     async def _settle(self, connection: AsyncConnection, now: Instant, limit: int) -> Settled:
         due = await _due(connection, now, limit)
@@ -128,7 +129,7 @@ class SqlRecordStore:
             return _Appended()
         positions = await commit_sql.put_events(connection, self._dialect, changes, known, now)
         busy = await commit_sql.busy_alerts(connection, changes)
-        queue = _Queue(batch, busy, now=now, lease_micros=self._lease_micros)
+        queue = _Queue(batch, known, busy, now=now, lease_micros=self._lease_micros)
         for change, position in zip(changes, positions, strict=True):
             queue.add(change, position)
         await commit_sql.put_work(connection, queue.rows)
@@ -144,8 +145,17 @@ class SqlRecordStore:
 class _Queue:
     """Decides which of the new work is leased at once: what its caller can take, and what waits for nothing older."""
 
-    def __init__(self, batch: Sequence[Submission], busy: set[bytes], *, now: Instant, lease_micros: int) -> None:
+    def __init__(
+        self,
+        batch: Sequence[Submission],
+        known: Mapping[Fingerprint, StoredAlert],
+        busy: set[bytes],
+        *,
+        now: Instant,
+        lease_micros: int,
+    ) -> None:
         self._batch = batch
+        self._known = known
         self._busy = busy
         self._now = now
         self._lease_micros = lease_micros
@@ -154,7 +164,8 @@ class _Queue:
 
     def add(self, change: AlertChange, position: Position) -> None:
         submission = self._batch[change.submission] if self._batch and change.submission is not None else None
-        if not change.change.kind.is_published or (submission is not None and submission.is_store_only):
+        asked = self._known[change.fingerprint] if submission is None else submission
+        if not change.change.kind.is_published or asked.is_store_only:
             return
         key = rows.fp_hash(change.fingerprint)
         owner = None if submission is None or key in self._busy else self._owner(change.submission, submission)
@@ -176,6 +187,15 @@ class _Queue:
             "available_at_us": self._now.micros + (0 if owner is None else self._lease_micros),
             "created_us": self._now.micros,
         }
+
+
+def _marked(alerts: Mapping[Fingerprint, StoredAlert], batch: Sequence[Submission]) -> dict[Fingerprint, StoredAlert]:
+    """Return *alerts*, each with what its last report in *batch* asked for."""
+    last = {report.fingerprint: submission for submission in batch for report in submission.reports}
+    return {
+        fingerprint: replace(alert, is_store_only=last[fingerprint].is_store_only)
+        for fingerprint, alert in alerts.items()
+    }
 
 
 async def _due(connection: AsyncConnection, now: Instant, limit: int) -> Sequence[bytes]:

@@ -53,6 +53,7 @@ def alert_values(alert: StoredAlert, policy: Policy, *, txid: int) -> Values:
         "times_seen": state.times_seen,
         "times_fired": state.times_fired,
         "last_event_txid": txid,
+        "is_store_only": alert.is_store_only,
     }
 
 
@@ -82,6 +83,7 @@ def stored_alert(row: Row[Any]) -> StoredAlert:
         first_seen_at=row.first_seen_us,
         ended_at=row.ended_us,
         last_event_txid=row.last_event_txid,
+        is_store_only=row.is_store_only,
     )
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    false,
     func,
     text,
 )
@@ -95,6 +96,8 @@ alerts = Table(
     Column("times_fired", BigInteger, nullable=False),
     # The transaction of the alert's last event.
     Column("last_event_txid", BigInteger, nullable=False),
+    # Whether the last report asked for no work: then what time brings makes none either.
+    Column("is_store_only", Boolean, nullable=False, server_default=false()),
     postgresql_with=_IN_PLACE,
 )
 # ListAlerts; rows of other namespaces and severities are passed over.

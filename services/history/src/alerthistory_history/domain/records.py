@@ -95,7 +95,10 @@ class Completed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredAlert:
-    """One alert as it is kept: its effective state, and its content as last reported."""
+    """One alert as it is kept: its effective state, and its content as last reported.
+
+    ``is_store_only`` says whether that report asked for no work; what time brings makes none then either.
+    """
 
     fingerprint: Fingerprint
     state: AlertState = field(default_factory=AlertState)
@@ -106,6 +109,7 @@ class StoredAlert:
     first_seen_at: int | None = None
     ended_at: int | None = None
     last_event_txid: int = 0
+    is_store_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

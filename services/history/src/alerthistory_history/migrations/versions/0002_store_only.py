@@ -1,0 +1,12 @@
+"""Whether what time brings to an alert goes through the pipeline."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    """Add the column; alerts that are known went through the pipeline."""
+    op.add_column("alerts", sa.Column("is_store_only", sa.Boolean, nullable=False, server_default=sa.false()))
