@@ -70,7 +70,11 @@ def open_inbox() -> Iterator[Inbox]:
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
+            length = int(self.headers["content-length"])
+            body = self.rfile.read(length)
+            if len(body) < length:  # The sender was killed while it spoke.
+                self.close_connection = True
+                return
             if not inbox.is_refusing:
                 inbox.add(Delivered({k.lower(): v for k, v in self.headers.items()}, json.loads(body)))
             self.send_response(503 if inbox.is_refusing else 200)

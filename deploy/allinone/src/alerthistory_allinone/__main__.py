@@ -10,6 +10,7 @@ import alerthistory_classifier.app as classifier
 import alerthistory_history.app as history
 import alerthistory_publisher.app as publisher
 from alerthistory_allinone.data_folder import locked, socket_address
+from alerthistory_allinone.settings import ALL_SETTINGS
 from alerthistory_allinone.welcome import welcome
 from alerthistory_classifier.settings import ClassifierSettings
 from alerthistory_common import migrate, program
@@ -26,22 +27,13 @@ from alerthistory_ingest.app import open_ingest
 from alerthistory_ingest.settings import IngestSettings
 from alerthistory_publisher.settings import PublisherSettings
 
-_SETTINGS = (
-    CommonSettings,
-    GatewaySettings,
-    IngestSettings,
-    HistorySettings,
-    ClassifierSettings,
-    PublisherSettings,
-)
-
 
 def main() -> None:
     """Run the command line."""
     program.run(
         name="alerthistory",
         description="Alert History in one process: gateway, ingest, history, classifier and publisher.",
-        settings=_SETTINGS,
+        settings=ALL_SETTINGS,
         serve=_serve,
         migrate=_migrate,
     )

@@ -4,10 +4,16 @@ Each is started as an operator would start it: its own console script, settings 
 When one ends, all end; SIGTERM and SIGINT are passed on, and each drains.
 """
 
+import argparse
 import asyncio
 import signal
 import sys
 from pathlib import Path
+
+from alerthistory_allinone.settings import ALL_SETTINGS
+from alerthistory_allinone.welcome import welcome_to_services
+from alerthistory_common.program import LoadedSettings
+from alerthistory_common.settings import SettingsError, load
 
 _WITH_DATABASE = ("history", "classifier", "publisher")
 # Callees first: what is started last calls what was started before.
@@ -16,15 +22,23 @@ _SERVICES = (*_WITH_DATABASE, "ingest", "gateway")
 
 def main() -> None:
     """Run the five until a signal comes or one of them ends; exit with the worst of their codes."""
-    sys.exit(asyncio.run(_up()))
+    argparse.ArgumentParser(prog="alerthistory-up", description=__doc__).parse_args()
+    try:
+        loaded = LoadedSettings(load(*ALL_SETTINGS))
+    except SettingsError as error:
+        sys.stderr.write(f"alerthistory-up: {error}\n")
+        sys.exit(2)
+    sys.exit(asyncio.run(_up(welcome_to_services(loaded))))
 
 
-async def _up() -> int:
+async def _up(greeting: str) -> int:
     migrations = [await asyncio.create_subprocess_exec(_script(each), "migrate") for each in _WITH_DATABASE]
     if code := max([await migration.wait() for migration in migrations]):
         return code
     # A session of their own: a Ctrl-C at the terminal reaches them through us, once.
     processes = [await asyncio.create_subprocess_exec(_script(each), start_new_session=True) for each in _SERVICES]
+    sys.stdout.write(greeting)
+    sys.stdout.flush()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -82,7 +82,9 @@ class CommonSettings(Settings):
         "console", description="`console` for people, `json` for collectors."
     )
     otlp_endpoint: str = Field(
-        "", description="OTLP/gRPC endpoint for traces, such as `http://jaeger:4317`; empty: no tracing."
+        "",
+        pattern=r"^(https?://.+)?$",
+        description="OTLP/gRPC endpoint for traces, such as `http://jaeger:4317`; empty: no tracing.",
     )
     drain_grace_s: float = Field(10.0, gt=0, le=600, description="Seconds that work in hand may take after SIGTERM.")
     drain_delay_s: float = Field(

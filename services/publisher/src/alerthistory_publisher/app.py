@@ -33,6 +33,7 @@ from alerthistory_publisher.settings import PublisherSettings
 SCHEMA = "publisher"
 MIGRATIONS = Path(__file__).parent / "migrations"
 _DRAIN_SHARE = 0.7
+_TARGETS = PublisherSettings.variable("targets_file")
 
 
 @asynccontextmanager
@@ -97,4 +98,4 @@ async def _load_targets(directory: TargetDirectory) -> None:
     try:
         await directory.refresh()
     except InvalidTargetsError as error:
-        raise SettingsError(error.problems) from error
+        raise SettingsError(f"{_TARGETS}: {problem}" for problem in error.problems) from error
