@@ -166,6 +166,19 @@ async def test_a_long_history_comes_in_pages(history: History) -> None:
     assert [event.fingerprint for event in found] == [f"fp-{number}" for number in range(1300)]
 
 
+async def test_large_events_come_in_batches_that_any_client_takes(history: History) -> None:
+    large = b'{"summary":"' + b"x" * 30_000 + b'"}'
+    await history.record(*(firing(f"{number}", annotations_json=large) for number in range(300)))
+    tail = history.stub.TailEvents(pb.TailEventsRequest(backlog=300), timeout=TIMEOUT_S)
+    seen = 0
+    while seen < 300:
+        batch = await tail.read()
+        assert isinstance(batch, pb.TailEventsResponse)
+        assert batch.ByteSize() < 4 * 1024 * 1024
+        seen += len(batch.events)
+    tail.cancel()
+
+
 async def test_a_tail_ends_with_draining_when_the_server_drains(history: History) -> None:
     tail = await _tail(history)
     await history.component.drain()

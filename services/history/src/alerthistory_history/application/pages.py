@@ -38,11 +38,11 @@ class Page(Generic[T]):
         return cls(items=items, next_token=paging.encode_token(cursor(items[-1]), *question) if has_more else "")
 
 
-def fitting(items: Sequence[T], weigh: Callable[[T], int]) -> Sequence[T]:
+def fitting(items: Sequence[T], weigh: Callable[[T], int], *, max_bytes: int = _MAX_BYTES) -> Sequence[T]:
     """Return those of the first *items* that fit into a message together, at least one if there is any."""
     total = 0
     for count, item in enumerate(items):
         total += weigh(item)
-        if total > _MAX_BYTES and count:
+        if total > max_bytes and count:
             return items[:count]
     return items

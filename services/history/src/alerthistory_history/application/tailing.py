@@ -12,6 +12,8 @@ from .pages import fitting
 from .pulse import Pulse, heard
 
 _PAGE = 500
+# gRPC's clients take messages of 4 MiB unless told otherwise, and a tail's cannot ask for smaller ones.
+_MAX_BATCH_BYTES = 2 * 1024 * 1024
 _POLL_S = 1.0
 _HELD_BACK_POLL_S = 0.02
 
@@ -37,7 +39,7 @@ class Tails:
             beat = self._pulse.next()
             page = await self._store.after(position, limit=_PAGE)
             if page.events:
-                batch = fitting(page.events, weight)
+                batch = fitting(page.events, weight, max_bytes=_MAX_BATCH_BYTES)
                 yield batch
                 position = position_of(batch[-1].cursor)
             elif not self._is_draining:
