@@ -35,3 +35,9 @@ def test_token_of_another_question_is_refused() -> None:
 def test_garbage_is_refused(token: str) -> None:
     with pytest.raises(PageTokenMismatchError):
         decode_token(token, "alerts")
+
+
+@pytest.mark.parametrize("cursor", [(), (2**63,), (1, -(2**63) - 1)])
+def test_a_cursor_that_no_page_ended_with_is_refused(cursor: tuple[int, ...]) -> None:
+    with pytest.raises(PageTokenMismatchError):
+        decode_token(encode_token(cursor, "alerts"), "alerts")

@@ -7,6 +7,7 @@ import json
 from alerthistory_common.errors import FieldViolation, InvalidArgumentError, PageTokenMismatchError
 
 MAX_PAGE_SIZE = 1000
+_LARGEST = 2**63 - 1
 
 Cursor = tuple[int | str, ...]
 """The keyset position after which a page begins."""
@@ -36,9 +37,13 @@ def decode_token(token: str, *question: object) -> Cursor | None:
         digest, *cursor = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
     except (ValueError, TypeError, RecursionError) as error:
         raise PageTokenMismatchError("page_token is not one of ours") from error
-    if digest != _digest(question) or not all(isinstance(part, int | str) for part in cursor):
+    if digest != _digest(question) or not cursor or not all(map(_is_sound, cursor)):
         raise PageTokenMismatchError("page_token belongs to a request with other parameters")
     return tuple(cursor)
+
+
+def _is_sound(part: object) -> bool:
+    return isinstance(part, str) or (isinstance(part, int) and abs(part) <= _LARGEST)
 
 
 def _digest(question: tuple[object, ...]) -> str:
