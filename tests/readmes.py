@@ -4,12 +4,11 @@ import re
 from pathlib import Path
 
 from alerthistory_classifier.settings import ClassifierSettings
+from alerthistory_client.settings import ClientSettings
+from alerthistory_common.settings import CommonSettings, Settings
 from alerthistory_gateway.settings import GatewaySettings
 from alerthistory_history.settings import HistorySettings
 from alerthistory_ingest.settings import IngestSettings
-
-from alerthistory_client.settings import ClientSettings
-from alerthistory_common.settings import CommonSettings, Settings
 from alerthistory_publisher.settings import PublisherSettings
 
 ROOT = Path(__file__).parent.parent
