@@ -1,6 +1,7 @@
 """The commands of ``ahctl``, as a user runs them, against services in memory."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -93,7 +94,7 @@ async def test_alerts_are_a_table_over_all_pages(services: FakeServices, address
     assert heading.split() == ["STATE", "SEVERITY", "ALERT", "NAMESPACE", "SINCE", "LAST", "SEEN", "FINGERPRINT"]
     assert first.split("  ")[0] == "firing"
     assert "5 minutes" in first
-    assert "10 seconds ago" in first
+    assert re.search(r" \d+ seconds ago ", first), "its age goes on while the command starts"
     assert "00000000000000a1" in first
     assert second.startswith("resolved  page")
     assert "3 hours" in second
