@@ -1,6 +1,7 @@
 """What every RPC passes on its way in: metrics and the error shield, the deadline, authentication."""
 
 import time
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, NoReturn, Protocol, TypeAlias, cast
 from uuid import uuid4
@@ -49,13 +50,13 @@ class _Wrapping(grpc.aio.ServerInterceptor):
             return grpc.unary_stream_rpc_method_handler(self.stream(method, handler.unary_stream), **codec)
         return grpc.stream_stream_rpc_method_handler(self.stream(method, handler.stream_stream), **codec)
 
+    @abstractmethod
     def unary(self, method: str, behaviour: Unary) -> Any:
         """Return *behaviour* wrapped; it answers once."""
-        raise NotImplementedError
 
+    @abstractmethod
     def stream(self, method: str, behaviour: Stream) -> Any:
         """Return *behaviour* wrapped; it answers with a stream."""
-        raise NotImplementedError
 
 
 class CallInterceptor(_Wrapping):
