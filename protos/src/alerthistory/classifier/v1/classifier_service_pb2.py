@@ -23,42 +23,59 @@ _sym_db = _symbol_database.Default()
 
 
 from alerthistory.alert.v1 import alert_pb2 as alerthistory_dot_alert_dot_v1_dot_alert__pb2
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n3alerthistory/classifier/v1/classifier_service.proto\x12\x1a\x61lerthistory.classifier.v1\x1a!alerthistory/alert/v1/alert.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x80\x01\n\x14\x43lassifyAlertRequest\x12\x30\n\x05\x65vent\x18\x01 \x01(\x0b\x32!.alerthistory.alert.v1.AlertEvent\x12\x36\n\x07history\x18\x02 \x01(\x0b\x32%.alerthistory.alert.v1.HistoryContext\"\x82\x01\n\x15\x43lassifyAlertResponse\x12/\n\x07verdict\x18\x01 \x01(\x0b\x32\x1e.alerthistory.alert.v1.Verdict\x12\x38\n\x04mode\x18\x02 \x01(\x0e\x32*.alerthistory.classifier.v1.EnrichmentMode\"/\n\x18GetClassificationRequest\x12\x13\n\x0b\x66ingerprint\x18\x01 \x01(\t\"\x9a\x01\n\x0e\x43lassification\x12\x13\n\x0b\x66ingerprint\x18\x01 \x01(\t\x12\x12\n\nalert_name\x18\x02 \x01(\t\x12/\n\x07verdict\x18\x03 \x01(\x0b\x32\x1e.alerthistory.alert.v1.Verdict\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"_\n\x19GetClassificationResponse\x12\x42\n\x0e\x63lassification\x18\x01 \x01(\x0b\x32*.alerthistory.classifier.v1.Classification\"\x10\n\x0eGetModeRequest\"\x83\x01\n\x0fGetModeResponse\x12\x38\n\x04mode\x18\x01 \x01(\x0e\x32*.alerthistory.classifier.v1.EnrichmentMode\x12\x36\n\x06source\x18\x02 \x01(\x0e\x32&.alerthistory.classifier.v1.ModeSource\"J\n\x0eSetModeRequest\x12\x38\n\x04mode\x18\x01 \x01(\x0e\x32*.alerthistory.classifier.v1.EnrichmentMode\"\x83\x01\n\x0fSetModeResponse\x12\x38\n\x04mode\x18\x01 \x01(\x0e\x32*.alerthistory.classifier.v1.EnrichmentMode\x12\x36\n\x06source\x18\x02 \x01(\x0e\x32&.alerthistory.classifier.v1.ModeSource\"\x12\n\x10GetStatusRequest\"\x96\x01\n\x11GetStatusResponse\x12\x17\n\x0f\x63lassifications\x18\x01 \x01(\x03\x12\x38\n\x04mode\x18\x02 \x01(\x0e\x32*.alerthistory.classifier.v1.EnrichmentMode\x12.\n\nstarted_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\xa6\x01\n\x0e\x45nrichmentMode\x12\x1f\n\x1b\x45NRICHMENT_MODE_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x45NRICHMENT_MODE_TRANSPARENT\x10\x01\x12\x1c\n\x18\x45NRICHMENT_MODE_ENRICHED\x10\x02\x12\x34\n0ENRICHMENT_MODE_TRANSPARENT_WITH_RECOMMENDATIONS\x10\x03*\x8e\x01\n\nModeSource\x12\x1b\n\x17MODE_SOURCE_UNSPECIFIED\x10\x00\x12\x15\n\x11MODE_SOURCE_REDIS\x10\x01\x12\x16\n\x12MODE_SOURCE_MEMORY\x10\x02\x12\x1b\n\x17MODE_SOURCE_ENVIRONMENT\x10\x03\x12\x17\n\x13MODE_SOURCE_DEFAULT\x10\x04\x32\xbe\x04\n\x11\x43lassifierService\x12t\n\rClassifyAlert\x12\x30.alerthistory.classifier.v1.ClassifyAlertRequest\x1a\x31.alerthistory.classifier.v1.ClassifyAlertResponse\x12\x80\x01\n\x11GetClassification\x12\x34.alerthistory.classifier.v1.GetClassificationRequest\x1a\x35.alerthistory.classifier.v1.GetClassificationResponse\x12\x62\n\x07GetMode\x12*.alerthistory.classifier.v1.GetModeRequest\x1a+.alerthistory.classifier.v1.GetModeResponse\x12\x62\n\x07SetMode\x12*.alerthistory.classifier.v1.SetModeRequest\x1a+.alerthistory.classifier.v1.SetModeResponse\x12h\n\tGetStatus\x12,.alerthistory.classifier.v1.GetStatusRequest\x1a-.alerthistory.classifier.v1.GetStatusResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n3alerthistory/classifier/v1/classifier_service.proto\x12\x1a\x61lerthistory.classifier.v1\x1a!alerthistory/alert/v1/alert.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x80\x01\n\x14\x43lassifyAlertRequest\x12\x30\n\x05\x65vent\x18\x01 \x01(\x0b\x32!.alerthistory.alert.v1.AlertEvent\x12\x36\n\x07history\x18\x02 \x01(\x0b\x32%.alerthistory.alert.v1.HistoryContext\"\x82\x01\n\x15\x43lassifyAlertResponse\x12/\n\x07verdict\x18\x01 \x01(\x0b\x32\x1e.alerthistory.alert.v1.Verdict\x12\x38\n\x04mode\x18\x02 \x01(\x0e\x32*.alerthistory.classifier.v1.EnrichmentMode\"/\n\x18GetClassificationRequest\x12\x13\n\x0b\x66ingerprint\x18\x01 \x01(\t\"\xb1\x01\n\x0e\x43lassification\x12\x13\n\x0b\x66ingerprint\x18\x01 \x01(\t\x12\x12\n\nalert_name\x18\x02 \x01(\t\x12/\n\x07verdict\x18\x03 \x01(\x0b\x32\x1e.alerthistory.alert.v1.Verdict\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rmetadata_json\x18\x05 \x01(\x0c\"_\n\x19GetClassificationResponse\x12\x42\n\x0e\x63lassification\x18\x01 \x01(\x0b\x32*.alerthistory.classifier.v1.Classification\"6\n\x1e\x42\x61tchGetClassificationsRequest\x12\x14\n\x0c\x66ingerprints\x18\x01 \x03(\t\"f\n\x1f\x42\x61tchGetClassificationsResponse\x12\x43\n\x0f\x63lassifications\x18\x01 \x03(\x0b\x32*.alerthistory.classifier.v1.Classification\"[\n\x1aListClassificationsRequest\x12\x16\n\x0emin_confidence\x18\x01 \x01(\x01\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"{\n\x1bListClassificationsResponse\x12\x43\n\x0f\x63lassifications\x18\x01 \x03(\x0b\x32*.alerthistory.classifier.v1.Classification\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"c\n\x1cImportClassificationsRequest\x12\x43\n\x0f\x63lassifications\x18\x01 \x03(\x0b\x32*.alerthistory.classifier.v1.Classification\"4\n\x1dImportClassificationsResponse\x12\x13\n\x0bis_imported\x18\x01 \x03(\x08\"\x10\n\x0eGetModeRequest\"\x83\x01\n\x0fGetModeResponse\x12\x38\n\x04mode\x18\x01 \x01(\x0e\x32*.alerthistory.classifier.v1.EnrichmentMode\x12\x36\n\x06source\x18\x02 \x01(\x0e\x32&.alerthistory.classifier.v1.ModeSource\"J\n\x0eSetModeRequest\x12\x38\n\x04mode\x18\x01 \x01(\x0e\x32*.alerthistory.classifier.v1.EnrichmentMode\"\x83\x01\n\x0fSetModeResponse\x12\x38\n\x04mode\x18\x01 \x01(\x0e\x32*.alerthistory.classifier.v1.EnrichmentMode\x12\x36\n\x06source\x18\x02 \x01(\x0e\x32&.alerthistory.classifier.v1.ModeSource\"\x12\n\x10GetStatusRequest\"U\n\x0b\x43\x61\x63heStatus\x12\x14\n\x0cis_available\x18\x01 \x01(\x08\x12\x30\n\rresponse_time\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"`\n\x0cVerdictCount\x12\x31\n\x08severity\x18\x01 \x01(\x0e\x32\x1f.alerthistory.alert.v1.Severity\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\x03\"\xb5\x02\n\x11GetStatusResponse\x12\x17\n\x0f\x63lassifications\x18\x01 \x01(\x03\x12\x38\n\x04mode\x18\x02 \x01(\x0e\x32*.alerthistory.classifier.v1.EnrichmentMode\x12.\n\nstarted_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05model\x18\x04 \x01(\t\x12\x36\n\x05redis\x18\x05 \x01(\x0b\x32\'.alerthistory.classifier.v1.CacheStatus\x12:\n\x08verdicts\x18\x06 \x03(\x0b\x32(.alerthistory.classifier.v1.VerdictCount\x12\x1a\n\x12transparent_events\x18\x07 \x01(\x03*\xa6\x01\n\x0e\x45nrichmentMode\x12\x1f\n\x1b\x45NRICHMENT_MODE_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x45NRICHMENT_MODE_TRANSPARENT\x10\x01\x12\x1c\n\x18\x45NRICHMENT_MODE_ENRICHED\x10\x02\x12\x34\n0ENRICHMENT_MODE_TRANSPARENT_WITH_RECOMMENDATIONS\x10\x03*\x8e\x01\n\nModeSource\x12\x1b\n\x17MODE_SOURCE_UNSPECIFIED\x10\x00\x12\x15\n\x11MODE_SOURCE_REDIS\x10\x01\x12\x16\n\x12MODE_SOURCE_MEMORY\x10\x02\x12\x1b\n\x17MODE_SOURCE_ENVIRONMENT\x10\x03\x12\x17\n\x13MODE_SOURCE_DEFAULT\x10\x04\x32\xeb\x07\n\x11\x43lassifierService\x12t\n\rClassifyAlert\x12\x30.alerthistory.classifier.v1.ClassifyAlertRequest\x1a\x31.alerthistory.classifier.v1.ClassifyAlertResponse\x12\x80\x01\n\x11GetClassification\x12\x34.alerthistory.classifier.v1.GetClassificationRequest\x1a\x35.alerthistory.classifier.v1.GetClassificationResponse\x12\x92\x01\n\x17\x42\x61tchGetClassifications\x12:.alerthistory.classifier.v1.BatchGetClassificationsRequest\x1a;.alerthistory.classifier.v1.BatchGetClassificationsResponse\x12\x86\x01\n\x13ListClassifications\x12\x36.alerthistory.classifier.v1.ListClassificationsRequest\x1a\x37.alerthistory.classifier.v1.ListClassificationsResponse\x12\x8c\x01\n\x15ImportClassifications\x12\x38.alerthistory.classifier.v1.ImportClassificationsRequest\x1a\x39.alerthistory.classifier.v1.ImportClassificationsResponse\x12\x62\n\x07GetMode\x12*.alerthistory.classifier.v1.GetModeRequest\x1a+.alerthistory.classifier.v1.GetModeResponse\x12\x62\n\x07SetMode\x12*.alerthistory.classifier.v1.SetModeRequest\x1a+.alerthistory.classifier.v1.SetModeResponse\x12h\n\tGetStatus\x12,.alerthistory.classifier.v1.GetStatusRequest\x1a-.alerthistory.classifier.v1.GetStatusResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'alerthistory.classifier.v1.classifier_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ENRICHMENTMODE']._serialized_start=1254
-  _globals['_ENRICHMENTMODE']._serialized_end=1420
-  _globals['_MODESOURCE']._serialized_start=1423
-  _globals['_MODESOURCE']._serialized_end=1565
-  _globals['_CLASSIFYALERTREQUEST']._serialized_start=152
-  _globals['_CLASSIFYALERTREQUEST']._serialized_end=280
-  _globals['_CLASSIFYALERTRESPONSE']._serialized_start=283
-  _globals['_CLASSIFYALERTRESPONSE']._serialized_end=413
-  _globals['_GETCLASSIFICATIONREQUEST']._serialized_start=415
-  _globals['_GETCLASSIFICATIONREQUEST']._serialized_end=462
-  _globals['_CLASSIFICATION']._serialized_start=465
-  _globals['_CLASSIFICATION']._serialized_end=619
-  _globals['_GETCLASSIFICATIONRESPONSE']._serialized_start=621
-  _globals['_GETCLASSIFICATIONRESPONSE']._serialized_end=716
-  _globals['_GETMODEREQUEST']._serialized_start=718
-  _globals['_GETMODEREQUEST']._serialized_end=734
-  _globals['_GETMODERESPONSE']._serialized_start=737
-  _globals['_GETMODERESPONSE']._serialized_end=868
-  _globals['_SETMODEREQUEST']._serialized_start=870
-  _globals['_SETMODEREQUEST']._serialized_end=944
-  _globals['_SETMODERESPONSE']._serialized_start=947
-  _globals['_SETMODERESPONSE']._serialized_end=1078
-  _globals['_GETSTATUSREQUEST']._serialized_start=1080
-  _globals['_GETSTATUSREQUEST']._serialized_end=1098
-  _globals['_GETSTATUSRESPONSE']._serialized_start=1101
-  _globals['_GETSTATUSRESPONSE']._serialized_end=1251
-  _globals['_CLASSIFIERSERVICE']._serialized_start=1568
-  _globals['_CLASSIFIERSERVICE']._serialized_end=2142
+  _globals['_ENRICHMENTMODE']._serialized_start=2186
+  _globals['_ENRICHMENTMODE']._serialized_end=2352
+  _globals['_MODESOURCE']._serialized_start=2355
+  _globals['_MODESOURCE']._serialized_end=2497
+  _globals['_CLASSIFYALERTREQUEST']._serialized_start=184
+  _globals['_CLASSIFYALERTREQUEST']._serialized_end=312
+  _globals['_CLASSIFYALERTRESPONSE']._serialized_start=315
+  _globals['_CLASSIFYALERTRESPONSE']._serialized_end=445
+  _globals['_GETCLASSIFICATIONREQUEST']._serialized_start=447
+  _globals['_GETCLASSIFICATIONREQUEST']._serialized_end=494
+  _globals['_CLASSIFICATION']._serialized_start=497
+  _globals['_CLASSIFICATION']._serialized_end=674
+  _globals['_GETCLASSIFICATIONRESPONSE']._serialized_start=676
+  _globals['_GETCLASSIFICATIONRESPONSE']._serialized_end=771
+  _globals['_BATCHGETCLASSIFICATIONSREQUEST']._serialized_start=773
+  _globals['_BATCHGETCLASSIFICATIONSREQUEST']._serialized_end=827
+  _globals['_BATCHGETCLASSIFICATIONSRESPONSE']._serialized_start=829
+  _globals['_BATCHGETCLASSIFICATIONSRESPONSE']._serialized_end=931
+  _globals['_LISTCLASSIFICATIONSREQUEST']._serialized_start=933
+  _globals['_LISTCLASSIFICATIONSREQUEST']._serialized_end=1024
+  _globals['_LISTCLASSIFICATIONSRESPONSE']._serialized_start=1026
+  _globals['_LISTCLASSIFICATIONSRESPONSE']._serialized_end=1149
+  _globals['_IMPORTCLASSIFICATIONSREQUEST']._serialized_start=1151
+  _globals['_IMPORTCLASSIFICATIONSREQUEST']._serialized_end=1250
+  _globals['_IMPORTCLASSIFICATIONSRESPONSE']._serialized_start=1252
+  _globals['_IMPORTCLASSIFICATIONSRESPONSE']._serialized_end=1304
+  _globals['_GETMODEREQUEST']._serialized_start=1306
+  _globals['_GETMODEREQUEST']._serialized_end=1322
+  _globals['_GETMODERESPONSE']._serialized_start=1325
+  _globals['_GETMODERESPONSE']._serialized_end=1456
+  _globals['_SETMODEREQUEST']._serialized_start=1458
+  _globals['_SETMODEREQUEST']._serialized_end=1532
+  _globals['_SETMODERESPONSE']._serialized_start=1535
+  _globals['_SETMODERESPONSE']._serialized_end=1666
+  _globals['_GETSTATUSREQUEST']._serialized_start=1668
+  _globals['_GETSTATUSREQUEST']._serialized_end=1686
+  _globals['_CACHESTATUS']._serialized_start=1688
+  _globals['_CACHESTATUS']._serialized_end=1773
+  _globals['_VERDICTCOUNT']._serialized_start=1775
+  _globals['_VERDICTCOUNT']._serialized_end=1871
+  _globals['_GETSTATUSRESPONSE']._serialized_start=1874
+  _globals['_GETSTATUSRESPONSE']._serialized_end=2183
+  _globals['_CLASSIFIERSERVICE']._serialized_start=2500
+  _globals['_CLASSIFIERSERVICE']._serialized_end=3503
 # @@protoc_insertion_point(module_scope)

@@ -4,9 +4,12 @@ isort:skip_file
 Saying how serious an alert is."""
 
 from alerthistory.alert.v1 import alert_pb2 as _alert_pb2
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
@@ -169,10 +172,13 @@ class Classification(_message.Message):
     ALERT_NAME_FIELD_NUMBER: _builtins.int
     VERDICT_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
+    METADATA_JSON_FIELD_NUMBER: _builtins.int
     fingerprint: _builtins.str
     """The alert's identity."""
     alert_name: _builtins.str
     """The alert's name."""
+    metadata_json: _builtins.bytes
+    """What else the judge said: a JSON object; empty when nothing."""
     @_builtins.property
     def verdict(self) -> _alert_pb2.Verdict:
         """The verdict."""
@@ -188,10 +194,11 @@ class Classification(_message.Message):
         alert_name: _builtins.str = ...,
         verdict: _alert_pb2.Verdict | None = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
+        metadata_json: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "verdict", b"verdict"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_name", b"alert_name", "created_at", b"created_at", "fingerprint", b"fingerprint", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_name", b"alert_name", "created_at", b"created_at", "fingerprint", b"fingerprint", "metadata_json", b"metadata_json", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -220,6 +227,160 @@ class GetClassificationResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetClassificationResponse: _TypeAlias = GetClassificationResponse  # noqa: Y015
+
+@_typing.final
+class BatchGetClassificationsRequest(_message.Message):
+    """Asks for stored verdicts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FINGERPRINTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def fingerprints(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The alerts' identities. At most 1000."""
+
+    def __init__(
+        self,
+        *,
+        fingerprints: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fingerprints", b"fingerprints"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchGetClassificationsRequest: _TypeAlias = BatchGetClassificationsRequest  # noqa: Y015
+
+@_typing.final
+class BatchGetClassificationsResponse(_message.Message):
+    """Holds stored verdicts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLASSIFICATIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def classifications(self) -> _containers.RepeatedCompositeFieldContainer[Global___Classification]:
+        """The verdicts that are stored, in no particular order."""
+
+    def __init__(
+        self,
+        *,
+        classifications: _abc.Iterable[Global___Classification] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["classifications", b"classifications"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchGetClassificationsResponse: _TypeAlias = BatchGetClassificationsResponse  # noqa: Y015
+
+@_typing.final
+class ListClassificationsRequest(_message.Message):
+    """Asks for stored verdicts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MIN_CONFIDENCE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    min_confidence: _builtins.float
+    """The least confidence, 0-1."""
+    page_size: _builtins.int
+    """How many to a page. 0 means 50; at most 1000, larger values mean 1000."""
+    page_token: _builtins.str
+    """Where to go on: the last answer's `next_page_token`."""
+    def __init__(
+        self,
+        *,
+        min_confidence: _builtins.float = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["min_confidence", b"min_confidence", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListClassificationsRequest: _TypeAlias = ListClassificationsRequest  # noqa: Y015
+
+@_typing.final
+class ListClassificationsResponse(_message.Message):
+    """Holds a page of stored verdicts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLASSIFICATIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Where the next page begins; empty at the end."""
+    @_builtins.property
+    def classifications(self) -> _containers.RepeatedCompositeFieldContainer[Global___Classification]:
+        """The verdicts, newest first."""
+
+    def __init__(
+        self,
+        *,
+        classifications: _abc.Iterable[Global___Classification] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["classifications", b"classifications", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListClassificationsResponse: _TypeAlias = ListClassificationsResponse  # noqa: Y015
+
+@_typing.final
+class ImportClassificationsRequest(_message.Message):
+    """Asks to store verdicts of the past."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLASSIFICATIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def classifications(self) -> _containers.RepeatedCompositeFieldContainer[Global___Classification]:
+        """The verdicts, in the order in which they were given; an alert's last one counts. At most 1000."""
+
+    def __init__(
+        self,
+        *,
+        classifications: _abc.Iterable[Global___Classification] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["classifications", b"classifications"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportClassificationsRequest: _TypeAlias = ImportClassificationsRequest  # noqa: Y015
+
+@_typing.final
+class ImportClassificationsResponse(_message.Message):
+    """Says what became of the verdicts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IS_IMPORTED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def is_imported(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bool]:
+        """One per verdict, in the order of the request: whether it was stored. False: a later one, or the same, is known."""
+
+    def __init__(
+        self,
+        *,
+        is_imported: _abc.Iterable[_builtins.bool] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_imported", b"is_imported"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportClassificationsResponse: _TypeAlias = ImportClassificationsResponse  # noqa: Y015
 
 @_typing.final
 class GetModeRequest(_message.Message):
@@ -330,6 +491,64 @@ class GetStatusRequest(_message.Message):
 Global___GetStatusRequest: _TypeAlias = GetStatusRequest  # noqa: Y015
 
 @_typing.final
+class CacheStatus(_message.Message):
+    """How the shared cache is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IS_AVAILABLE_FIELD_NUMBER: _builtins.int
+    RESPONSE_TIME_FIELD_NUMBER: _builtins.int
+    is_available: _builtins.bool
+    """Whether it answers."""
+    @_builtins.property
+    def response_time(self) -> _duration_pb2.Duration:
+        """How long its answer took; unset when there was none."""
+
+    def __init__(
+        self,
+        *,
+        is_available: _builtins.bool = ...,
+        response_time: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["response_time", b"response_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_available", b"is_available", "response_time", b"response_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CacheStatus: _TypeAlias = CacheStatus  # noqa: Y015
+
+@_typing.final
+class VerdictCount(_message.Message):
+    """How many verdicts one judge gave with one severity."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEVERITY_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    severity: _alert_pb2.Severity.ValueType
+    """The severity."""
+    source: _builtins.str
+    """Who judged, as in `Verdict.source`."""
+    count: _builtins.int
+    """How many there are."""
+    def __init__(
+        self,
+        *,
+        severity: _alert_pb2.Severity.ValueType = ...,
+        source: _builtins.str = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "severity", b"severity", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerdictCount: _TypeAlias = VerdictCount  # noqa: Y015
+
+@_typing.final
 class GetStatusResponse(_message.Message):
     """Holds figures."""
 
@@ -338,13 +557,29 @@ class GetStatusResponse(_message.Message):
     CLASSIFICATIONS_FIELD_NUMBER: _builtins.int
     MODE_FIELD_NUMBER: _builtins.int
     STARTED_AT_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    REDIS_FIELD_NUMBER: _builtins.int
+    VERDICTS_FIELD_NUMBER: _builtins.int
+    TRANSPARENT_EVENTS_FIELD_NUMBER: _builtins.int
     classifications: _builtins.int
     """How many verdicts are stored."""
     mode: Global___EnrichmentMode.ValueType
     """The mode in force."""
+    model: _builtins.str
+    """The LLM that judges; empty when none is configured and the rules do."""
+    transparent_events: _builtins.int
+    """How many events this replica let pass without a verdict since it started, because the mode asked for none."""
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp:
         """When the service started."""
+
+    @_builtins.property
+    def redis(self) -> Global___CacheStatus:
+        """How Redis is; unset when it is not configured."""
+
+    @_builtins.property
+    def verdicts(self) -> _containers.RepeatedCompositeFieldContainer[Global___VerdictCount]:
+        """What this replica judged since it started."""
 
     def __init__(
         self,
@@ -352,10 +587,14 @@ class GetStatusResponse(_message.Message):
         classifications: _builtins.int = ...,
         mode: Global___EnrichmentMode.ValueType = ...,
         started_at: _timestamp_pb2.Timestamp | None = ...,
+        model: _builtins.str = ...,
+        redis: Global___CacheStatus | None = ...,
+        verdicts: _abc.Iterable[Global___VerdictCount] | None = ...,
+        transparent_events: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["started_at", b"started_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["redis", b"redis", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["classifications", b"classifications", "mode", b"mode", "started_at", b"started_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["classifications", b"classifications", "mode", b"mode", "model", b"model", "redis", b"redis", "started_at", b"started_at", "transparent_events", b"transparent_events", "verdicts", b"verdicts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

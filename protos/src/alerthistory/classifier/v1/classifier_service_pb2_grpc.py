@@ -45,6 +45,21 @@ class ClassifierServiceStub:
                 request_serializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.GetClassificationRequest.SerializeToString,
                 response_deserializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.GetClassificationResponse.FromString,
                 _registered_method=True)
+        self.BatchGetClassifications = channel.unary_unary(
+                '/alerthistory.classifier.v1.ClassifierService/BatchGetClassifications',
+                request_serializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.BatchGetClassificationsRequest.SerializeToString,
+                response_deserializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.BatchGetClassificationsResponse.FromString,
+                _registered_method=True)
+        self.ListClassifications = channel.unary_unary(
+                '/alerthistory.classifier.v1.ClassifierService/ListClassifications',
+                request_serializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ListClassificationsRequest.SerializeToString,
+                response_deserializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ListClassificationsResponse.FromString,
+                _registered_method=True)
+        self.ImportClassifications = channel.unary_unary(
+                '/alerthistory.classifier.v1.ClassifierService/ImportClassifications',
+                request_serializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ImportClassificationsRequest.SerializeToString,
+                response_deserializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ImportClassificationsResponse.FromString,
+                _registered_method=True)
         self.GetMode = channel.unary_unary(
                 '/alerthistory.classifier.v1.ClassifierService/GetMode',
                 request_serializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.GetModeRequest.SerializeToString,
@@ -76,6 +91,28 @@ class ClassifierServiceServicer:
 
     def GetClassification(self, request, context):
         """Return the stored verdict of an alert. NOT_FOUND when it has none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchGetClassifications(self, request, context):
+        """Return the stored verdicts of several alerts; alerts without one are left out.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListClassifications(self, request, context):
+        """List stored verdicts, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ImportClassifications(self, request, context):
+        """Store verdicts of the past, such as those of the older service. Idempotent: an alert that has the same verdict or a
+        later one keeps it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -114,6 +151,21 @@ def add_ClassifierServiceServicer_to_server(servicer, server):
                     servicer.GetClassification,
                     request_deserializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.GetClassificationRequest.FromString,
                     response_serializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.GetClassificationResponse.SerializeToString,
+            ),
+            'BatchGetClassifications': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchGetClassifications,
+                    request_deserializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.BatchGetClassificationsRequest.FromString,
+                    response_serializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.BatchGetClassificationsResponse.SerializeToString,
+            ),
+            'ListClassifications': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListClassifications,
+                    request_deserializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ListClassificationsRequest.FromString,
+                    response_serializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ListClassificationsResponse.SerializeToString,
+            ),
+            'ImportClassifications': grpc.unary_unary_rpc_method_handler(
+                    servicer.ImportClassifications,
+                    request_deserializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ImportClassificationsRequest.FromString,
+                    response_serializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ImportClassificationsResponse.SerializeToString,
             ),
             'GetMode': grpc.unary_unary_rpc_method_handler(
                     servicer.GetMode,
@@ -186,6 +238,87 @@ class ClassifierService:
             '/alerthistory.classifier.v1.ClassifierService/GetClassification',
             alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.GetClassificationRequest.SerializeToString,
             alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.GetClassificationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchGetClassifications(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/alerthistory.classifier.v1.ClassifierService/BatchGetClassifications',
+            alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.BatchGetClassificationsRequest.SerializeToString,
+            alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.BatchGetClassificationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListClassifications(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/alerthistory.classifier.v1.ClassifierService/ListClassifications',
+            alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ListClassificationsRequest.SerializeToString,
+            alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ListClassificationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportClassifications(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/alerthistory.classifier.v1.ClassifierService/ImportClassifications',
+            alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ImportClassificationsRequest.SerializeToString,
+            alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ImportClassificationsResponse.FromString,
             options,
             channel_credentials,
             insecure,

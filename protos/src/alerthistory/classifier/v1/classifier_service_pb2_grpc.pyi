@@ -22,6 +22,14 @@ class ClassifierServiceStub:
     """
     GetClassification: _aio.UnaryUnaryMultiCallable[_classifier_service_pb2.GetClassificationRequest, _classifier_service_pb2.GetClassificationResponse]
     """Return the stored verdict of an alert. NOT_FOUND when it has none."""
+    BatchGetClassifications: _aio.UnaryUnaryMultiCallable[_classifier_service_pb2.BatchGetClassificationsRequest, _classifier_service_pb2.BatchGetClassificationsResponse]
+    """Return the stored verdicts of several alerts; alerts without one are left out."""
+    ListClassifications: _aio.UnaryUnaryMultiCallable[_classifier_service_pb2.ListClassificationsRequest, _classifier_service_pb2.ListClassificationsResponse]
+    """List stored verdicts, newest first."""
+    ImportClassifications: _aio.UnaryUnaryMultiCallable[_classifier_service_pb2.ImportClassificationsRequest, _classifier_service_pb2.ImportClassificationsResponse]
+    """Store verdicts of the past, such as those of the older service. Idempotent: an alert that has the same verdict or a
+    later one keeps it.
+    """
     GetMode: _aio.UnaryUnaryMultiCallable[_classifier_service_pb2.GetModeRequest, _classifier_service_pb2.GetModeResponse]
     """Return the enrichment mode."""
     SetMode: _aio.UnaryUnaryMultiCallable[_classifier_service_pb2.SetModeRequest, _classifier_service_pb2.SetModeResponse]
@@ -49,6 +57,32 @@ class ClassifierServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_classifier_service_pb2.GetClassificationRequest, _abc.Awaitable[_classifier_service_pb2.GetClassificationResponse]],
     ) -> _abc.Awaitable[_classifier_service_pb2.GetClassificationResponse]:
         """Return the stored verdict of an alert. NOT_FOUND when it has none."""
+
+    @_abc_1.abstractmethod
+    def BatchGetClassifications(
+        self,
+        request: _classifier_service_pb2.BatchGetClassificationsRequest,
+        context: _aio.ServicerContext[_classifier_service_pb2.BatchGetClassificationsRequest, _abc.Awaitable[_classifier_service_pb2.BatchGetClassificationsResponse]],
+    ) -> _abc.Awaitable[_classifier_service_pb2.BatchGetClassificationsResponse]:
+        """Return the stored verdicts of several alerts; alerts without one are left out."""
+
+    @_abc_1.abstractmethod
+    def ListClassifications(
+        self,
+        request: _classifier_service_pb2.ListClassificationsRequest,
+        context: _aio.ServicerContext[_classifier_service_pb2.ListClassificationsRequest, _abc.Awaitable[_classifier_service_pb2.ListClassificationsResponse]],
+    ) -> _abc.Awaitable[_classifier_service_pb2.ListClassificationsResponse]:
+        """List stored verdicts, newest first."""
+
+    @_abc_1.abstractmethod
+    def ImportClassifications(
+        self,
+        request: _classifier_service_pb2.ImportClassificationsRequest,
+        context: _aio.ServicerContext[_classifier_service_pb2.ImportClassificationsRequest, _abc.Awaitable[_classifier_service_pb2.ImportClassificationsResponse]],
+    ) -> _abc.Awaitable[_classifier_service_pb2.ImportClassificationsResponse]:
+        """Store verdicts of the past, such as those of the older service. Idempotent: an alert that has the same verdict or a
+        later one keeps it.
+        """
 
     @_abc_1.abstractmethod
     def GetMode(

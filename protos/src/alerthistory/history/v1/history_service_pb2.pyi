@@ -48,6 +48,34 @@ TIE_ORDER_OLDEST_FIRST: TieOrder.ValueType  # 2
 """The one reported last comes last."""
 Global___TieOrder: _TypeAlias = TieOrder  # noqa: Y015
 
+class _ImportOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ImportOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ImportOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    IMPORT_OUTCOME_UNSPECIFIED: _ImportOutcome.ValueType  # 0
+    """Never sent."""
+    IMPORT_OUTCOME_IMPORTED: _ImportOutcome.ValueType  # 1
+    """It was stored."""
+    IMPORT_OUTCOME_KNOWN: _ImportOutcome.ValueType  # 2
+    """The same or a later report of its occurrence was known already; nothing changed."""
+    IMPORT_OUTCOME_REFUSED: _ImportOutcome.ValueType  # 3
+    """It cannot be stored."""
+
+class ImportOutcome(_ImportOutcome, metaclass=_ImportOutcomeEnumTypeWrapper):
+    """What became of one imported report."""
+
+IMPORT_OUTCOME_UNSPECIFIED: ImportOutcome.ValueType  # 0
+"""Never sent."""
+IMPORT_OUTCOME_IMPORTED: ImportOutcome.ValueType  # 1
+"""It was stored."""
+IMPORT_OUTCOME_KNOWN: ImportOutcome.ValueType  # 2
+"""The same or a later report of its occurrence was known already; nothing changed."""
+IMPORT_OUTCOME_REFUSED: ImportOutcome.ValueType  # 3
+"""It cannot be stored."""
+Global___ImportOutcome: _TypeAlias = ImportOutcome  # noqa: Y015
+
 @_typing.final
 class RecordAlertsRequest(_message.Message):
     """Asks to store reports."""
@@ -494,6 +522,7 @@ class OccurrenceFilter(_message.Message):
     FINGERPRINT_FIELD_NUMBER: _builtins.int
     STARTS_AT_TEXT_FROM_FIELD_NUMBER: _builtins.int
     STARTS_AT_TEXT_TO_FIELD_NUMBER: _builtins.int
+    NAMESPACE_FIELD_NUMBER: _builtins.int
     alert_name: _builtins.str
     """Exactly this name."""
     status: _builtins.str
@@ -504,6 +533,8 @@ class OccurrenceFilter(_message.Message):
     """The start, as the contract's text, is not before this text."""
     starts_at_text_to: _builtins.str
     """The start, as the contract's text, is not after this text."""
+    namespace: _builtins.str
+    """Exactly this namespace label."""
     def __init__(
         self,
         *,
@@ -512,10 +543,11 @@ class OccurrenceFilter(_message.Message):
         fingerprint: _builtins.str = ...,
         starts_at_text_from: _builtins.str = ...,
         starts_at_text_to: _builtins.str = ...,
+        namespace: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_name", b"alert_name", "fingerprint", b"fingerprint", "starts_at_text_from", b"starts_at_text_from", "starts_at_text_to", b"starts_at_text_to", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_name", b"alert_name", "fingerprint", b"fingerprint", "namespace", b"namespace", "starts_at_text_from", b"starts_at_text_from", "starts_at_text_to", b"starts_at_text_to", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -792,6 +824,282 @@ class GetReportResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetReportResponse: _TypeAlias = GetReportResponse  # noqa: Y015
+
+@_typing.final
+class GetStatsRequest(_message.Message):
+    """Asks for counts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOURS_FIELD_NUMBER: _builtins.int
+    hours: _builtins.int
+    """How many hours before now the timeline and everything beside it begin, 1-168; 0 means 24."""
+    def __init__(
+        self,
+        *,
+        hours: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hours", b"hours"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetStatsRequest: _TypeAlias = GetStatsRequest  # noqa: Y015
+
+@_typing.final
+class StatsHour(_message.Message):
+    """What was received within one hour."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BEGINS_AT_FIELD_NUMBER: _builtins.int
+    FIRING_FIELD_NUMBER: _builtins.int
+    RESOLVED_FIELD_NUMBER: _builtins.int
+    CRITICAL_FIELD_NUMBER: _builtins.int
+    WARNING_FIELD_NUMBER: _builtins.int
+    INFO_FIELD_NUMBER: _builtins.int
+    firing: _builtins.int
+    """How many of its occurrences were last reported as firing."""
+    resolved: _builtins.int
+    """How many of its occurrences were last reported as resolved."""
+    critical: _builtins.int
+    """How many of its occurrences have the severity label `critical`."""
+    warning: _builtins.int
+    """How many of its occurrences have the severity label `warning`."""
+    info: _builtins.int
+    """How many of its occurrences have the severity label `info`."""
+    @_builtins.property
+    def begins_at(self) -> _timestamp_pb2.Timestamp:
+        """When the hour begins."""
+
+    def __init__(
+        self,
+        *,
+        begins_at: _timestamp_pb2.Timestamp | None = ...,
+        firing: _builtins.int = ...,
+        resolved: _builtins.int = ...,
+        critical: _builtins.int = ...,
+        warning: _builtins.int = ...,
+        info: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["begins_at", b"begins_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["begins_at", b"begins_at", "critical", b"critical", "firing", b"firing", "info", b"info", "resolved", b"resolved", "warning", b"warning"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StatsHour: _TypeAlias = StatsHour  # noqa: Y015
+
+@_typing.final
+class StatsTopAlert(_message.Message):
+    """How often one alert name was received in one namespace."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALERT_NAME_FIELD_NUMBER: _builtins.int
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    LAST_RECEIVED_AT_FIELD_NUMBER: _builtins.int
+    SEVERITY_LABEL_FIELD_NUMBER: _builtins.int
+    IS_FIRING_FIELD_NUMBER: _builtins.int
+    alert_name: _builtins.str
+    """The alert's name."""
+    namespace: _builtins.str
+    """The namespace label; empty when there is none."""
+    count: _builtins.int
+    """How many occurrences there are."""
+    severity_label: _builtins.str
+    """The severity label of that one; empty when it has none."""
+    is_firing: _builtins.bool
+    """Whether that one was reported as firing."""
+    @_builtins.property
+    def last_received_at(self) -> _timestamp_pb2.Timestamp:
+        """When one of them was received last."""
+
+    def __init__(
+        self,
+        *,
+        alert_name: _builtins.str = ...,
+        namespace: _builtins.str = ...,
+        count: _builtins.int = ...,
+        last_received_at: _timestamp_pb2.Timestamp | None = ...,
+        severity_label: _builtins.str = ...,
+        is_firing: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["last_received_at", b"last_received_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_name", b"alert_name", "count", b"count", "is_firing", b"is_firing", "last_received_at", b"last_received_at", "namespace", b"namespace", "severity_label", b"severity_label"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StatsTopAlert: _TypeAlias = StatsTopAlert  # noqa: Y015
+
+@_typing.final
+class StatsShare(_message.Message):
+    """How many occurrences share one value."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUE_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    value: _builtins.str
+    """The value; empty when the label is missing."""
+    count: _builtins.int
+    """How many occurrences have it."""
+    def __init__(
+        self,
+        *,
+        value: _builtins.str = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StatsShare: _TypeAlias = StatsShare  # noqa: Y015
+
+@_typing.final
+class GetStatsResponse(_message.Message):
+    """Holds counts. All but the totals are about what was last received within the hours asked for, at most the 10000
+    latest.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOTAL_FIELD_NUMBER: _builtins.int
+    FIRING_FIELD_NUMBER: _builtins.int
+    RESOLVED_FIELD_NUMBER: _builtins.int
+    RECEIVED_FIELD_NUMBER: _builtins.int
+    TIMELINE_FIELD_NUMBER: _builtins.int
+    TOP_ALERTS_FIELD_NUMBER: _builtins.int
+    SEVERITIES_FIELD_NUMBER: _builtins.int
+    STATUSES_FIELD_NUMBER: _builtins.int
+    NAMESPACES_FIELD_NUMBER: _builtins.int
+    total: _builtins.int
+    """How many occurrences there are among the 10000 with the latest start."""
+    firing: _builtins.int
+    """How many of these were last reported as firing."""
+    resolved: _builtins.int
+    """How many of these were last reported as resolved."""
+    received: _builtins.int
+    """How many occurrences were last received within the hours asked for, without any bound."""
+    @_builtins.property
+    def timeline(self) -> _containers.RepeatedCompositeFieldContainer[Global___StatsHour]:
+        """One entry per hour, oldest first."""
+
+    @_builtins.property
+    def top_alerts(self) -> _containers.RepeatedCompositeFieldContainer[Global___StatsTopAlert]:
+        """At most 10, most frequent first."""
+
+    @_builtins.property
+    def severities(self) -> _containers.RepeatedCompositeFieldContainer[Global___StatsShare]:
+        """By severity label, most frequent first."""
+
+    @_builtins.property
+    def statuses(self) -> _containers.RepeatedCompositeFieldContainer[Global___StatsShare]:
+        """By status, `firing` and `resolved`, most frequent first."""
+
+    @_builtins.property
+    def namespaces(self) -> _containers.RepeatedCompositeFieldContainer[Global___StatsShare]:
+        """By namespace label, most frequent first."""
+
+    def __init__(
+        self,
+        *,
+        total: _builtins.int = ...,
+        firing: _builtins.int = ...,
+        resolved: _builtins.int = ...,
+        received: _builtins.int = ...,
+        timeline: _abc.Iterable[Global___StatsHour] | None = ...,
+        top_alerts: _abc.Iterable[Global___StatsTopAlert] | None = ...,
+        severities: _abc.Iterable[Global___StatsShare] | None = ...,
+        statuses: _abc.Iterable[Global___StatsShare] | None = ...,
+        namespaces: _abc.Iterable[Global___StatsShare] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["firing", b"firing", "namespaces", b"namespaces", "received", b"received", "resolved", b"resolved", "severities", b"severities", "statuses", b"statuses", "timeline", b"timeline", "top_alerts", b"top_alerts", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetStatsResponse: _TypeAlias = GetStatsResponse  # noqa: Y015
+
+@_typing.final
+class ImportOccurrencesRequest(_message.Message):
+    """Asks to store occurrences of the past."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPORTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def reports(self) -> _containers.RepeatedCompositeFieldContainer[_alert_pb2.Report]:
+        """What was reported, in the order in which it was received. At most 5000."""
+
+    def __init__(
+        self,
+        *,
+        reports: _abc.Iterable[_alert_pb2.Report] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reports", b"reports"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportOccurrencesRequest: _TypeAlias = ImportOccurrencesRequest  # noqa: Y015
+
+@_typing.final
+class ImportResult(_message.Message):
+    """Says what became of one imported report."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    REFUSAL_FIELD_NUMBER: _builtins.int
+    outcome: Global___ImportOutcome.ValueType
+    """What became of it."""
+    refusal: _builtins.str
+    """Why it was refused, for a person; empty otherwise."""
+    def __init__(
+        self,
+        *,
+        outcome: Global___ImportOutcome.ValueType = ...,
+        refusal: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "refusal", b"refusal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportResult: _TypeAlias = ImportResult  # noqa: Y015
+
+@_typing.final
+class ImportOccurrencesResponse(_message.Message):
+    """Says what became of the occurrences."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___ImportResult]:
+        """One result per report, in the order of the request."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___ImportResult] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportOccurrencesResponse: _TypeAlias = ImportOccurrencesResponse  # noqa: Y015
 
 @_typing.final
 class ListQuarantineRequest(_message.Message):

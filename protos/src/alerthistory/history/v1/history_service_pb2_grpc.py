@@ -85,6 +85,16 @@ class HistoryServiceStub:
                 request_serializer=alerthistory_dot_history_dot_v1_dot_history__service__pb2.GetReportRequest.SerializeToString,
                 response_deserializer=alerthistory_dot_history_dot_v1_dot_history__service__pb2.GetReportResponse.FromString,
                 _registered_method=True)
+        self.GetStats = channel.unary_unary(
+                '/alerthistory.history.v1.HistoryService/GetStats',
+                request_serializer=alerthistory_dot_history_dot_v1_dot_history__service__pb2.GetStatsRequest.SerializeToString,
+                response_deserializer=alerthistory_dot_history_dot_v1_dot_history__service__pb2.GetStatsResponse.FromString,
+                _registered_method=True)
+        self.ImportOccurrences = channel.unary_unary(
+                '/alerthistory.history.v1.HistoryService/ImportOccurrences',
+                request_serializer=alerthistory_dot_history_dot_v1_dot_history__service__pb2.ImportOccurrencesRequest.SerializeToString,
+                response_deserializer=alerthistory_dot_history_dot_v1_dot_history__service__pb2.ImportOccurrencesResponse.FromString,
+                _registered_method=True)
         self.ListQuarantine = channel.unary_unary(
                 '/alerthistory.history.v1.HistoryService/ListQuarantine',
                 request_serializer=alerthistory_dot_history_dot_v1_dot_history__service__pb2.ListQuarantineRequest.SerializeToString,
@@ -185,6 +195,21 @@ class HistoryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetStats(self, request, context):
+        """Count what the legacy dashboard shows: totals, and what was received lately.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ImportOccurrences(self, request, context):
+        """Store occurrences of the past, such as those of the older service, as they are: they make no events, open no episodes
+        and are never published. Idempotent: what is known, or known better, stays as it is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListQuarantine(self, request, context):
         """List quarantined payloads, newest first, without their bodies.
         """
@@ -265,6 +290,16 @@ def add_HistoryServiceServicer_to_server(servicer, server):
                     servicer.GetReport,
                     request_deserializer=alerthistory_dot_history_dot_v1_dot_history__service__pb2.GetReportRequest.FromString,
                     response_serializer=alerthistory_dot_history_dot_v1_dot_history__service__pb2.GetReportResponse.SerializeToString,
+            ),
+            'GetStats': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStats,
+                    request_deserializer=alerthistory_dot_history_dot_v1_dot_history__service__pb2.GetStatsRequest.FromString,
+                    response_serializer=alerthistory_dot_history_dot_v1_dot_history__service__pb2.GetStatsResponse.SerializeToString,
+            ),
+            'ImportOccurrences': grpc.unary_unary_rpc_method_handler(
+                    servicer.ImportOccurrences,
+                    request_deserializer=alerthistory_dot_history_dot_v1_dot_history__service__pb2.ImportOccurrencesRequest.FromString,
+                    response_serializer=alerthistory_dot_history_dot_v1_dot_history__service__pb2.ImportOccurrencesResponse.SerializeToString,
             ),
             'ListQuarantine': grpc.unary_unary_rpc_method_handler(
                     servicer.ListQuarantine,
@@ -558,6 +593,60 @@ class HistoryService:
             '/alerthistory.history.v1.HistoryService/GetReport',
             alerthistory_dot_history_dot_v1_dot_history__service__pb2.GetReportRequest.SerializeToString,
             alerthistory_dot_history_dot_v1_dot_history__service__pb2.GetReportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStats(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/alerthistory.history.v1.HistoryService/GetStats',
+            alerthistory_dot_history_dot_v1_dot_history__service__pb2.GetStatsRequest.SerializeToString,
+            alerthistory_dot_history_dot_v1_dot_history__service__pb2.GetStatsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportOccurrences(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/alerthistory.history.v1.HistoryService/ImportOccurrences',
+            alerthistory_dot_history_dot_v1_dot_history__service__pb2.ImportOccurrencesRequest.SerializeToString,
+            alerthistory_dot_history_dot_v1_dot_history__service__pb2.ImportOccurrencesResponse.FromString,
             options,
             channel_credentials,
             insecure,

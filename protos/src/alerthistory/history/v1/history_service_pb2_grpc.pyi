@@ -43,6 +43,12 @@ class HistoryServiceStub:
     """
     GetReport: _aio.UnaryUnaryMultiCallable[_history_service_pb2.GetReportRequest, _history_service_pb2.GetReportResponse]
     """Count occurrences by a key, with the semantics of the legacy `GET /report`."""
+    GetStats: _aio.UnaryUnaryMultiCallable[_history_service_pb2.GetStatsRequest, _history_service_pb2.GetStatsResponse]
+    """Count what the legacy dashboard shows: totals, and what was received lately."""
+    ImportOccurrences: _aio.UnaryUnaryMultiCallable[_history_service_pb2.ImportOccurrencesRequest, _history_service_pb2.ImportOccurrencesResponse]
+    """Store occurrences of the past, such as those of the older service, as they are: they make no events, open no episodes
+    and are never published. Idempotent: what is known, or known better, stays as it is.
+    """
     ListQuarantine: _aio.UnaryUnaryMultiCallable[_history_service_pb2.ListQuarantineRequest, _history_service_pb2.ListQuarantineResponse]
     """List quarantined payloads, newest first, without their bodies."""
     GetQuarantined: _aio.UnaryUnaryMultiCallable[_history_service_pb2.GetQuarantinedRequest, _history_service_pb2.GetQuarantinedResponse]
@@ -141,6 +147,24 @@ class HistoryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_history_service_pb2.GetReportRequest, _abc.Awaitable[_history_service_pb2.GetReportResponse]],
     ) -> _abc.Awaitable[_history_service_pb2.GetReportResponse]:
         """Count occurrences by a key, with the semantics of the legacy `GET /report`."""
+
+    @_abc_1.abstractmethod
+    def GetStats(
+        self,
+        request: _history_service_pb2.GetStatsRequest,
+        context: _aio.ServicerContext[_history_service_pb2.GetStatsRequest, _abc.Awaitable[_history_service_pb2.GetStatsResponse]],
+    ) -> _abc.Awaitable[_history_service_pb2.GetStatsResponse]:
+        """Count what the legacy dashboard shows: totals, and what was received lately."""
+
+    @_abc_1.abstractmethod
+    def ImportOccurrences(
+        self,
+        request: _history_service_pb2.ImportOccurrencesRequest,
+        context: _aio.ServicerContext[_history_service_pb2.ImportOccurrencesRequest, _abc.Awaitable[_history_service_pb2.ImportOccurrencesResponse]],
+    ) -> _abc.Awaitable[_history_service_pb2.ImportOccurrencesResponse]:
+        """Store occurrences of the past, such as those of the older service, as they are: they make no events, open no episodes
+        and are never published. Idempotent: what is known, or known better, stays as it is.
+        """
 
     @_abc_1.abstractmethod
     def ListQuarantine(

@@ -3,6 +3,7 @@
 isort:skip_file
 Taking alerts in."""
 
+from alerthistory.alert.v1 import alert_pb2 as _alert_pb2
 from alerthistory.history.v1 import quarantine_pb2 as _quarantine_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
@@ -200,6 +201,204 @@ class PayloadResult(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PayloadResult: _TypeAlias = PayloadResult  # noqa: Y015
+
+@_typing.final
+class ProcessAlertsRequest(_message.Message):
+    """Asks to store one payload and to wait for what comes of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYLOAD_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def payload(self) -> Global___Payload:
+        """The payload."""
+
+    def __init__(
+        self,
+        *,
+        payload: Global___Payload | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProcessAlertsRequest: _TypeAlias = ProcessAlertsRequest  # noqa: Y015
+
+@_typing.final
+class ProcessedAlert(_message.Message):
+    """What came of one stored alert."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FINGERPRINT_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    IS_PROCESSED_FIELD_NUMBER: _builtins.int
+    TARGETS_FIELD_NUMBER: _builtins.int
+    fingerprint: _builtins.str
+    """The alert's identity."""
+    is_processed: _builtins.bool
+    """Whether the alert changed, was sent through the pipeline and left it in time."""
+    @_builtins.property
+    def verdict(self) -> _alert_pb2.Verdict:
+        """The verdict; unset when there is none (yet)."""
+
+    @_builtins.property
+    def targets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The targets for which deliveries are ordered, durably; empty when nothing changed or nobody is to be told."""
+
+    def __init__(
+        self,
+        *,
+        fingerprint: _builtins.str = ...,
+        verdict: _alert_pb2.Verdict | None = ...,
+        is_processed: _builtins.bool = ...,
+        targets: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["verdict", b"verdict"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fingerprint", b"fingerprint", "is_processed", b"is_processed", "targets", b"targets", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProcessedAlert: _TypeAlias = ProcessedAlert  # noqa: Y015
+
+@_typing.final
+class ProcessAlertsResponse(_message.Message):
+    """Says what became of the payload."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULT_FIELD_NUMBER: _builtins.int
+    ALERTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def result(self) -> Global___PayloadResult:
+        """What became of the payload."""
+
+    @_builtins.property
+    def alerts(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProcessedAlert]:
+        """The stored alerts, in the order of `result.accepted`."""
+
+    def __init__(
+        self,
+        *,
+        result: Global___PayloadResult | None = ...,
+        alerts: _abc.Iterable[Global___ProcessedAlert] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alerts", b"alerts", "result", b"result"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProcessAlertsResponse: _TypeAlias = ProcessAlertsResponse  # noqa: Y015
+
+@_typing.final
+class PastAlert(_message.Message):
+    """One alert of the past."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALERT_JSON_FIELD_NUMBER: _builtins.int
+    RECEIVED_AT_FIELD_NUMBER: _builtins.int
+    alert_json: _builtins.bytes
+    """The alert as an element of a webhook payload's `alerts`: a JSON object."""
+    @_builtins.property
+    def received_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was received."""
+
+    def __init__(
+        self,
+        *,
+        alert_json: _builtins.bytes = ...,
+        received_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["received_at", b"received_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_json", b"alert_json", "received_at", b"received_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PastAlert: _TypeAlias = PastAlert  # noqa: Y015
+
+@_typing.final
+class ImportAlertsRequest(_message.Message):
+    """Asks to store alerts of the past."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALERTS_FIELD_NUMBER: _builtins.int
+    SENDER_FIELD_NUMBER: _builtins.int
+    sender: _builtins.str
+    """Where they come from, such as `import legacy.sqlite3`; kept as their sender."""
+    @_builtins.property
+    def alerts(self) -> _containers.RepeatedCompositeFieldContainer[Global___PastAlert]:
+        """The alerts in the order in which they were received. At most 1000."""
+
+    def __init__(
+        self,
+        *,
+        alerts: _abc.Iterable[Global___PastAlert] | None = ...,
+        sender: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alerts", b"alerts", "sender", b"sender"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportAlertsRequest: _TypeAlias = ImportAlertsRequest  # noqa: Y015
+
+@_typing.final
+class ImportAlertResult(_message.Message):
+    """Says what became of one alert of the past."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REFUSAL_FIELD_NUMBER: _builtins.int
+    IS_KNOWN_FIELD_NUMBER: _builtins.int
+    refusal: _builtins.str
+    """Why the alert was refused, for a person; empty when it was not."""
+    is_known: _builtins.bool
+    """Whether the same or a later report of its occurrence was known already; then nothing changed."""
+    def __init__(
+        self,
+        *,
+        refusal: _builtins.str = ...,
+        is_known: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_known", b"is_known", "refusal", b"refusal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportAlertResult: _TypeAlias = ImportAlertResult  # noqa: Y015
+
+@_typing.final
+class ImportAlertsResponse(_message.Message):
+    """Says what became of the alerts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___ImportAlertResult]:
+        """One result per alert, in the order of the request."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___ImportAlertResult] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportAlertsResponse: _TypeAlias = ImportAlertsResponse  # noqa: Y015
 
 @_typing.final
 class ListQuarantineRequest(_message.Message):

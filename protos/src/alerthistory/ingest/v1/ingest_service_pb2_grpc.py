@@ -40,6 +40,16 @@ class IngestServiceStub:
                 request_serializer=alerthistory_dot_ingest_dot_v1_dot_ingest__service__pb2.IngestWebhookRequest.SerializeToString,
                 response_deserializer=alerthistory_dot_ingest_dot_v1_dot_ingest__service__pb2.IngestWebhookResponse.FromString,
                 _registered_method=True)
+        self.ProcessAlerts = channel.unary_unary(
+                '/alerthistory.ingest.v1.IngestService/ProcessAlerts',
+                request_serializer=alerthistory_dot_ingest_dot_v1_dot_ingest__service__pb2.ProcessAlertsRequest.SerializeToString,
+                response_deserializer=alerthistory_dot_ingest_dot_v1_dot_ingest__service__pb2.ProcessAlertsResponse.FromString,
+                _registered_method=True)
+        self.ImportAlerts = channel.unary_unary(
+                '/alerthistory.ingest.v1.IngestService/ImportAlerts',
+                request_serializer=alerthistory_dot_ingest_dot_v1_dot_ingest__service__pb2.ImportAlertsRequest.SerializeToString,
+                response_deserializer=alerthistory_dot_ingest_dot_v1_dot_ingest__service__pb2.ImportAlertsResponse.FromString,
+                _registered_method=True)
         self.ListQuarantine = channel.unary_unary(
                 '/alerthistory.ingest.v1.IngestService/ListQuarantine',
                 request_serializer=alerthistory_dot_ingest_dot_v1_dot_ingest__service__pb2.ListQuarantineRequest.SerializeToString,
@@ -64,6 +74,23 @@ class IngestServiceServicer:
     def IngestWebhook(self, request, context):
         """Store raw payloads. OK means that every payload's result is durable; each payload has its own result and one bad
         payload does not touch the others. Idempotent, because a repeated alert changes nothing. UNAVAILABLE: send again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ProcessAlerts(self, request, context):
+        """Store one payload, take what changed through the pipeline, and say what came of it. OK means that the payload's result
+        is durable. What is not judged and published within the deadline goes on in the background. Idempotent, because a
+        repeated alert changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ImportAlerts(self, request, context):
+        """Store alerts of the past, such as those of the older service, by the rules of the webhook payload. They are neither
+        judged nor published. Idempotent: what is known, or known better, stays as it is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -97,6 +124,16 @@ def add_IngestServiceServicer_to_server(servicer, server):
                     servicer.IngestWebhook,
                     request_deserializer=alerthistory_dot_ingest_dot_v1_dot_ingest__service__pb2.IngestWebhookRequest.FromString,
                     response_serializer=alerthistory_dot_ingest_dot_v1_dot_ingest__service__pb2.IngestWebhookResponse.SerializeToString,
+            ),
+            'ProcessAlerts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ProcessAlerts,
+                    request_deserializer=alerthistory_dot_ingest_dot_v1_dot_ingest__service__pb2.ProcessAlertsRequest.FromString,
+                    response_serializer=alerthistory_dot_ingest_dot_v1_dot_ingest__service__pb2.ProcessAlertsResponse.SerializeToString,
+            ),
+            'ImportAlerts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ImportAlerts,
+                    request_deserializer=alerthistory_dot_ingest_dot_v1_dot_ingest__service__pb2.ImportAlertsRequest.FromString,
+                    response_serializer=alerthistory_dot_ingest_dot_v1_dot_ingest__service__pb2.ImportAlertsResponse.SerializeToString,
             ),
             'ListQuarantine': grpc.unary_unary_rpc_method_handler(
                     servicer.ListQuarantine,
@@ -142,6 +179,60 @@ class IngestService:
             '/alerthistory.ingest.v1.IngestService/IngestWebhook',
             alerthistory_dot_ingest_dot_v1_dot_ingest__service__pb2.IngestWebhookRequest.SerializeToString,
             alerthistory_dot_ingest_dot_v1_dot_ingest__service__pb2.IngestWebhookResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ProcessAlerts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/alerthistory.ingest.v1.IngestService/ProcessAlerts',
+            alerthistory_dot_ingest_dot_v1_dot_ingest__service__pb2.ProcessAlertsRequest.SerializeToString,
+            alerthistory_dot_ingest_dot_v1_dot_ingest__service__pb2.ProcessAlertsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportAlerts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/alerthistory.ingest.v1.IngestService/ImportAlerts',
+            alerthistory_dot_ingest_dot_v1_dot_ingest__service__pb2.ImportAlertsRequest.SerializeToString,
+            alerthistory_dot_ingest_dot_v1_dot_ingest__service__pb2.ImportAlertsResponse.FromString,
             options,
             channel_credentials,
             insecure,

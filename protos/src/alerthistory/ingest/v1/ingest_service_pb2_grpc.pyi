@@ -20,6 +20,15 @@ class IngestServiceStub:
     """Store raw payloads. OK means that every payload's result is durable; each payload has its own result and one bad
     payload does not touch the others. Idempotent, because a repeated alert changes nothing. UNAVAILABLE: send again.
     """
+    ProcessAlerts: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.ProcessAlertsRequest, _ingest_service_pb2.ProcessAlertsResponse]
+    """Store one payload, take what changed through the pipeline, and say what came of it. OK means that the payload's result
+    is durable. What is not judged and published within the deadline goes on in the background. Idempotent, because a
+    repeated alert changes nothing.
+    """
+    ImportAlerts: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.ImportAlertsRequest, _ingest_service_pb2.ImportAlertsResponse]
+    """Store alerts of the past, such as those of the older service, by the rules of the webhook payload. They are neither
+    judged nor published. Idempotent: what is known, or known better, stays as it is.
+    """
     ListQuarantine: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.ListQuarantineRequest, _ingest_service_pb2.ListQuarantineResponse]
     """List payloads that could not be stored in whole or part, newest first, without their bodies."""
     ReplayQuarantine: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.ReplayQuarantineRequest, _ingest_service_pb2.ReplayQuarantineResponse]
@@ -38,6 +47,27 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_ingest_service_pb2.IngestWebhookResponse]:
         """Store raw payloads. OK means that every payload's result is durable; each payload has its own result and one bad
         payload does not touch the others. Idempotent, because a repeated alert changes nothing. UNAVAILABLE: send again.
+        """
+
+    @_abc_1.abstractmethod
+    def ProcessAlerts(
+        self,
+        request: _ingest_service_pb2.ProcessAlertsRequest,
+        context: _aio.ServicerContext[_ingest_service_pb2.ProcessAlertsRequest, _abc.Awaitable[_ingest_service_pb2.ProcessAlertsResponse]],
+    ) -> _abc.Awaitable[_ingest_service_pb2.ProcessAlertsResponse]:
+        """Store one payload, take what changed through the pipeline, and say what came of it. OK means that the payload's result
+        is durable. What is not judged and published within the deadline goes on in the background. Idempotent, because a
+        repeated alert changes nothing.
+        """
+
+    @_abc_1.abstractmethod
+    def ImportAlerts(
+        self,
+        request: _ingest_service_pb2.ImportAlertsRequest,
+        context: _aio.ServicerContext[_ingest_service_pb2.ImportAlertsRequest, _abc.Awaitable[_ingest_service_pb2.ImportAlertsResponse]],
+    ) -> _abc.Awaitable[_ingest_service_pb2.ImportAlertsResponse]:
+        """Store alerts of the past, such as those of the older service, by the rules of the webhook payload. They are neither
+        judged nor published. Idempotent: what is known, or known better, stays as it is.
         """
 
     @_abc_1.abstractmethod

@@ -28,13 +28,15 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n1alerthistory/publisher/v1/publisher_service.proto\x12\x19\x61lerthistory.publisher.v1\x1a!alerthistory/alert/v1/alert.proto\x1a(alerthistory/publisher/v1/delivery.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"p\n\x0bPublication\x12\x30\n\x05\x65vent\x18\x01 \x01(\x0b\x32!.alerthistory.alert.v1.AlertEvent\x12/\n\x07verdict\x18\x02 \x01(\x0b\x32\x1e.alerthistory.alert.v1.Verdict\"T\n\x14PublishAlertsRequest\x12<\n\x0cpublications\x18\x01 \x03(\x0b\x32&.alerthistory.publisher.v1.Publication\" \n\rPublishResult\x12\x0f\n\x07targets\x18\x01 \x03(\t\"R\n\x15PublishAlertsResponse\x12\x39\n\x07results\x18\x01 \x03(\x0b\x32(.alerthistory.publisher.v1.PublishResult\"n\n\x0e\x44\x65liveryFilter\x12\x37\n\x05state\x18\x01 \x01(\x0e\x32(.alerthistory.publisher.v1.DeliveryState\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x03 \x01(\t\"y\n\x15ListDeliveriesRequest\x12\x39\n\x06\x66ilter\x18\x01 \x01(\x0b\x32).alerthistory.publisher.v1.DeliveryFilter\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"j\n\x16ListDeliveriesResponse\x12\x37\n\ndeliveries\x18\x01 \x03(\x0b\x32#.alerthistory.publisher.v1.Delivery\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\".\n\x16RetryDeliveriesRequest\x12\x14\n\x0c\x64\x65livery_ids\x18\x01 \x03(\x03\"0\n\x17RetryDeliveriesResponse\x12\x15\n\rretried_count\x18\x01 \x01(\x03\"\x12\n\x10GetStatusRequest\"\xd6\x01\n\x11GetStatusResponse\x12\x0f\n\x07targets\x18\x01 \x01(\x05\x12\x17\n\x0f\x65nabled_targets\x18\x02 \x01(\x05\x12\x0f\n\x07pending\x18\x03 \x01(\x03\x12\x11\n\tdelivered\x18\x04 \x01(\x03\x12\x0c\n\x04\x64\x65\x61\x64\x18\x05 \x01(\x03\x12\x35\n\x12oldest_pending_age\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\nstarted_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\xdf\x03\n\x10PublisherService\x12r\n\rPublishAlerts\x12/.alerthistory.publisher.v1.PublishAlertsRequest\x1a\x30.alerthistory.publisher.v1.PublishAlertsResponse\x12u\n\x0eListDeliveries\x12\x30.alerthistory.publisher.v1.ListDeliveriesRequest\x1a\x31.alerthistory.publisher.v1.ListDeliveriesResponse\x12x\n\x0fRetryDeliveries\x12\x31.alerthistory.publisher.v1.RetryDeliveriesRequest\x1a\x32.alerthistory.publisher.v1.RetryDeliveriesResponse\x12\x66\n\tGetStatus\x12+.alerthistory.publisher.v1.GetStatusRequest\x1a,.alerthistory.publisher.v1.GetStatusResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n1alerthistory/publisher/v1/publisher_service.proto\x12\x19\x61lerthistory.publisher.v1\x1a!alerthistory/alert/v1/alert.proto\x1a(alerthistory/publisher/v1/delivery.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"p\n\x0bPublication\x12\x30\n\x05\x65vent\x18\x01 \x01(\x0b\x32!.alerthistory.alert.v1.AlertEvent\x12/\n\x07verdict\x18\x02 \x01(\x0b\x32\x1e.alerthistory.alert.v1.Verdict\"T\n\x14PublishAlertsRequest\x12<\n\x0cpublications\x18\x01 \x03(\x0b\x32&.alerthistory.publisher.v1.Publication\" \n\rPublishResult\x12\x0f\n\x07targets\x18\x01 \x03(\t\"R\n\x15PublishAlertsResponse\x12\x39\n\x07results\x18\x01 \x03(\x0b\x32(.alerthistory.publisher.v1.PublishResult\"n\n\x0e\x44\x65liveryFilter\x12\x37\n\x05state\x18\x01 \x01(\x0e\x32(.alerthistory.publisher.v1.DeliveryState\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x03 \x01(\t\"y\n\x15ListDeliveriesRequest\x12\x39\n\x06\x66ilter\x18\x01 \x01(\x0b\x32).alerthistory.publisher.v1.DeliveryFilter\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"j\n\x16ListDeliveriesResponse\x12\x37\n\ndeliveries\x18\x01 \x03(\x0b\x32#.alerthistory.publisher.v1.Delivery\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\".\n\x16RetryDeliveriesRequest\x12\x14\n\x0c\x64\x65livery_ids\x18\x01 \x03(\x03\"0\n\x17RetryDeliveriesResponse\x12\x15\n\rretried_count\x18\x01 \x01(\x03\"\x11\n\x0fGetStatsRequest\"\x86\x01\n\x0bTargetStats\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x11\n\tdelivered\x18\x02 \x01(\x03\x12\x0c\n\x04\x64\x65\x61\x64\x18\x03 \x01(\x03\x12\x0f\n\x07pending\x18\x04 \x01(\x03\x12\x35\n\x11last_delivered_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"K\n\x10GetStatsResponse\x12\x37\n\x07targets\x18\x01 \x03(\x0b\x32&.alerthistory.publisher.v1.TargetStats\"\x12\n\x10GetStatusRequest\"\xc9\x02\n\x11GetStatusResponse\x12\x0f\n\x07targets\x18\x01 \x01(\x05\x12\x17\n\x0f\x65nabled_targets\x18\x02 \x01(\x05\x12\x0f\n\x07pending\x18\x03 \x01(\x03\x12\x11\n\tdelivered\x18\x04 \x01(\x03\x12\x0c\n\x04\x64\x65\x61\x64\x18\x05 \x01(\x03\x12\x35\n\x12oldest_pending_age\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\nstarted_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x04mode\x18\x08 \x01(\x0e\x32).alerthistory.publisher.v1.PublishingMode\x12\x38\n\x14targets_refreshed_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp*t\n\x0ePublishingMode\x12\x1f\n\x1bPUBLISHING_MODE_UNSPECIFIED\x10\x00\x12\x1f\n\x1bPUBLISHING_MODE_INTELLIGENT\x10\x01\x12 \n\x1cPUBLISHING_MODE_METRICS_ONLY\x10\x02\x32\xc4\x04\n\x10PublisherService\x12r\n\rPublishAlerts\x12/.alerthistory.publisher.v1.PublishAlertsRequest\x1a\x30.alerthistory.publisher.v1.PublishAlertsResponse\x12u\n\x0eListDeliveries\x12\x30.alerthistory.publisher.v1.ListDeliveriesRequest\x1a\x31.alerthistory.publisher.v1.ListDeliveriesResponse\x12x\n\x0fRetryDeliveries\x12\x31.alerthistory.publisher.v1.RetryDeliveriesRequest\x1a\x32.alerthistory.publisher.v1.RetryDeliveriesResponse\x12\x63\n\x08GetStats\x12*.alerthistory.publisher.v1.GetStatsRequest\x1a+.alerthistory.publisher.v1.GetStatsResponse\x12\x66\n\tGetStatus\x12+.alerthistory.publisher.v1.GetStatusRequest\x1a,.alerthistory.publisher.v1.GetStatusResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'alerthistory.publisher.v1.publisher_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_PUBLISHINGMODE']._serialized_start=1566
+  _globals['_PUBLISHINGMODE']._serialized_end=1682
   _globals['_PUBLICATION']._serialized_start=222
   _globals['_PUBLICATION']._serialized_end=334
   _globals['_PUBLISHALERTSREQUEST']._serialized_start=336
@@ -53,10 +55,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RETRYDELIVERIESREQUEST']._serialized_end=929
   _globals['_RETRYDELIVERIESRESPONSE']._serialized_start=931
   _globals['_RETRYDELIVERIESRESPONSE']._serialized_end=979
-  _globals['_GETSTATUSREQUEST']._serialized_start=981
-  _globals['_GETSTATUSREQUEST']._serialized_end=999
-  _globals['_GETSTATUSRESPONSE']._serialized_start=1002
-  _globals['_GETSTATUSRESPONSE']._serialized_end=1216
-  _globals['_PUBLISHERSERVICE']._serialized_start=1219
-  _globals['_PUBLISHERSERVICE']._serialized_end=1698
+  _globals['_GETSTATSREQUEST']._serialized_start=981
+  _globals['_GETSTATSREQUEST']._serialized_end=998
+  _globals['_TARGETSTATS']._serialized_start=1001
+  _globals['_TARGETSTATS']._serialized_end=1135
+  _globals['_GETSTATSRESPONSE']._serialized_start=1137
+  _globals['_GETSTATSRESPONSE']._serialized_end=1212
+  _globals['_GETSTATUSREQUEST']._serialized_start=1214
+  _globals['_GETSTATUSREQUEST']._serialized_end=1232
+  _globals['_GETSTATUSRESPONSE']._serialized_start=1235
+  _globals['_GETSTATUSRESPONSE']._serialized_end=1564
+  _globals['_PUBLISHERSERVICE']._serialized_start=1685
+  _globals['_PUBLISHERSERVICE']._serialized_end=2265
 # @@protoc_insertion_point(module_scope)

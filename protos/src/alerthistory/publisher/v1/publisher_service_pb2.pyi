@@ -11,6 +11,7 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -21,6 +22,30 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _PublishingMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PublishingModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PublishingMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PUBLISHING_MODE_UNSPECIFIED: _PublishingMode.ValueType  # 0
+    """Never sent."""
+    PUBLISHING_MODE_INTELLIGENT: _PublishingMode.ValueType  # 1
+    """Alerts are published to the targets; also when no source of targets is configured."""
+    PUBLISHING_MODE_METRICS_ONLY: _PublishingMode.ValueType  # 2
+    """A source of targets is configured and names none: alerts are only counted."""
+
+class PublishingMode(_PublishingMode, metaclass=_PublishingModeEnumTypeWrapper):
+    """Whether alerts are published at all."""
+
+PUBLISHING_MODE_UNSPECIFIED: PublishingMode.ValueType  # 0
+"""Never sent."""
+PUBLISHING_MODE_INTELLIGENT: PublishingMode.ValueType  # 1
+"""Alerts are published to the targets; also when no source of targets is configured."""
+PUBLISHING_MODE_METRICS_ONLY: PublishingMode.ValueType  # 2
+"""A source of targets is configured and names none: alerts are only counted."""
+Global___PublishingMode: _TypeAlias = PublishingMode  # noqa: Y015
 
 @_typing.final
 class Publication(_message.Message):
@@ -261,6 +286,87 @@ class RetryDeliveriesResponse(_message.Message):
 Global___RetryDeliveriesResponse: _TypeAlias = RetryDeliveriesResponse  # noqa: Y015
 
 @_typing.final
+class GetStatsRequest(_message.Message):
+    """Asks for counts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetStatsRequest: _TypeAlias = GetStatsRequest  # noqa: Y015
+
+@_typing.final
+class TargetStats(_message.Message):
+    """What became of the deliveries to one target."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARGET_FIELD_NUMBER: _builtins.int
+    DELIVERED_FIELD_NUMBER: _builtins.int
+    DEAD_FIELD_NUMBER: _builtins.int
+    PENDING_FIELD_NUMBER: _builtins.int
+    LAST_DELIVERED_AT_FIELD_NUMBER: _builtins.int
+    target: _builtins.str
+    """The target's name."""
+    delivered: _builtins.int
+    """How many deliveries it took."""
+    dead: _builtins.int
+    """How many deliveries were given up."""
+    pending: _builtins.int
+    """How many deliveries wait for an attempt."""
+    @_builtins.property
+    def last_delivered_at(self) -> _timestamp_pb2.Timestamp:
+        """When it took one last; unset when it never did."""
+
+    def __init__(
+        self,
+        *,
+        target: _builtins.str = ...,
+        delivered: _builtins.int = ...,
+        dead: _builtins.int = ...,
+        pending: _builtins.int = ...,
+        last_delivered_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["last_delivered_at", b"last_delivered_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dead", b"dead", "delivered", b"delivered", "last_delivered_at", b"last_delivered_at", "pending", b"pending", "target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TargetStats: _TypeAlias = TargetStats  # noqa: Y015
+
+@_typing.final
+class GetStatsResponse(_message.Message):
+    """Holds counts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARGETS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def targets(self) -> _containers.RepeatedCompositeFieldContainer[Global___TargetStats]:
+        """One entry per target that is configured or has deliveries, configured ones first and in their order."""
+
+    def __init__(
+        self,
+        *,
+        targets: _abc.Iterable[Global___TargetStats] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["targets", b"targets"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetStatsResponse: _TypeAlias = GetStatsResponse  # noqa: Y015
+
+@_typing.final
 class GetStatusRequest(_message.Message):
     """Asks for figures."""
 
@@ -290,6 +396,8 @@ class GetStatusResponse(_message.Message):
     DEAD_FIELD_NUMBER: _builtins.int
     OLDEST_PENDING_AGE_FIELD_NUMBER: _builtins.int
     STARTED_AT_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    TARGETS_REFRESHED_AT_FIELD_NUMBER: _builtins.int
     targets: _builtins.int
     """How many targets there are."""
     enabled_targets: _builtins.int
@@ -300,6 +408,8 @@ class GetStatusResponse(_message.Message):
     """How many deliveries were made."""
     dead: _builtins.int
     """How many deliveries were given up."""
+    mode: Global___PublishingMode.ValueType
+    """Whether alerts are published at all."""
     @_builtins.property
     def oldest_pending_age(self) -> _duration_pb2.Duration:
         """How long the oldest pending delivery has waited; unset when there is none."""
@@ -307,6 +417,10 @@ class GetStatusResponse(_message.Message):
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp:
         """When the service started."""
+
+    @_builtins.property
+    def targets_refreshed_at(self) -> _timestamp_pb2.Timestamp:
+        """When the targets were last read on demand; unset when they never were."""
 
     def __init__(
         self,
@@ -318,10 +432,12 @@ class GetStatusResponse(_message.Message):
         dead: _builtins.int = ...,
         oldest_pending_age: _duration_pb2.Duration | None = ...,
         started_at: _timestamp_pb2.Timestamp | None = ...,
+        mode: Global___PublishingMode.ValueType = ...,
+        targets_refreshed_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["oldest_pending_age", b"oldest_pending_age", "started_at", b"started_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["oldest_pending_age", b"oldest_pending_age", "started_at", b"started_at", "targets_refreshed_at", b"targets_refreshed_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dead", b"dead", "delivered", b"delivered", "enabled_targets", b"enabled_targets", "oldest_pending_age", b"oldest_pending_age", "pending", b"pending", "started_at", b"started_at", "targets", b"targets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dead", b"dead", "delivered", b"delivered", "enabled_targets", b"enabled_targets", "mode", b"mode", "oldest_pending_age", b"oldest_pending_age", "pending", b"pending", "started_at", b"started_at", "targets", b"targets", "targets_refreshed_at", b"targets_refreshed_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -50,6 +50,11 @@ class PublisherServiceStub:
                 request_serializer=alerthistory_dot_publisher_dot_v1_dot_publisher__service__pb2.RetryDeliveriesRequest.SerializeToString,
                 response_deserializer=alerthistory_dot_publisher_dot_v1_dot_publisher__service__pb2.RetryDeliveriesResponse.FromString,
                 _registered_method=True)
+        self.GetStats = channel.unary_unary(
+                '/alerthistory.publisher.v1.PublisherService/GetStats',
+                request_serializer=alerthistory_dot_publisher_dot_v1_dot_publisher__service__pb2.GetStatsRequest.SerializeToString,
+                response_deserializer=alerthistory_dot_publisher_dot_v1_dot_publisher__service__pb2.GetStatsResponse.FromString,
+                _registered_method=True)
         self.GetStatus = channel.unary_unary(
                 '/alerthistory.publisher.v1.PublisherService/GetStatus',
                 request_serializer=alerthistory_dot_publisher_dot_v1_dot_publisher__service__pb2.GetStatusRequest.SerializeToString,
@@ -83,6 +88,13 @@ class PublisherServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetStats(self, request, context):
+        """Count the deliveries of every target.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetStatus(self, request, context):
         """Return figures for dashboards.
         """
@@ -107,6 +119,11 @@ def add_PublisherServiceServicer_to_server(servicer, server):
                     servicer.RetryDeliveries,
                     request_deserializer=alerthistory_dot_publisher_dot_v1_dot_publisher__service__pb2.RetryDeliveriesRequest.FromString,
                     response_serializer=alerthistory_dot_publisher_dot_v1_dot_publisher__service__pb2.RetryDeliveriesResponse.SerializeToString,
+            ),
+            'GetStats': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStats,
+                    request_deserializer=alerthistory_dot_publisher_dot_v1_dot_publisher__service__pb2.GetStatsRequest.FromString,
+                    response_serializer=alerthistory_dot_publisher_dot_v1_dot_publisher__service__pb2.GetStatsResponse.SerializeToString,
             ),
             'GetStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStatus,
@@ -196,6 +213,33 @@ class PublisherService:
             '/alerthistory.publisher.v1.PublisherService/RetryDeliveries',
             alerthistory_dot_publisher_dot_v1_dot_publisher__service__pb2.RetryDeliveriesRequest.SerializeToString,
             alerthistory_dot_publisher_dot_v1_dot_publisher__service__pb2.RetryDeliveriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStats(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/alerthistory.publisher.v1.PublisherService/GetStats',
+            alerthistory_dot_publisher_dot_v1_dot_publisher__service__pb2.GetStatsRequest.SerializeToString,
+            alerthistory_dot_publisher_dot_v1_dot_publisher__service__pb2.GetStatsResponse.FromString,
             options,
             channel_credentials,
             insecure,

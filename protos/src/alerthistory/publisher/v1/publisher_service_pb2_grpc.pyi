@@ -24,6 +24,8 @@ class PublisherServiceStub:
     """List deliveries, newest first."""
     RetryDeliveries: _aio.UnaryUnaryMultiCallable[_publisher_service_pb2.RetryDeliveriesRequest, _publisher_service_pb2.RetryDeliveriesResponse]
     """Make dead deliveries pending again. Idempotent; other states are left alone."""
+    GetStats: _aio.UnaryUnaryMultiCallable[_publisher_service_pb2.GetStatsRequest, _publisher_service_pb2.GetStatsResponse]
+    """Count the deliveries of every target."""
     GetStatus: _aio.UnaryUnaryMultiCallable[_publisher_service_pb2.GetStatusRequest, _publisher_service_pb2.GetStatusResponse]
     """Return figures for dashboards."""
 
@@ -55,6 +57,14 @@ class PublisherServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_publisher_service_pb2.RetryDeliveriesRequest, _abc.Awaitable[_publisher_service_pb2.RetryDeliveriesResponse]],
     ) -> _abc.Awaitable[_publisher_service_pb2.RetryDeliveriesResponse]:
         """Make dead deliveries pending again. Idempotent; other states are left alone."""
+
+    @_abc_1.abstractmethod
+    def GetStats(
+        self,
+        request: _publisher_service_pb2.GetStatsRequest,
+        context: _aio.ServicerContext[_publisher_service_pb2.GetStatsRequest, _abc.Awaitable[_publisher_service_pb2.GetStatsResponse]],
+    ) -> _abc.Awaitable[_publisher_service_pb2.GetStatsResponse]:
+        """Count the deliveries of every target."""
 
     @_abc_1.abstractmethod
     def GetStatus(

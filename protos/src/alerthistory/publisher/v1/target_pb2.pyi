@@ -27,6 +27,7 @@ class Target(_message.Message):
     ADDRESS_FIELD_NUMBER: _builtins.int
     IS_ENABLED_FIELD_NUMBER: _builtins.int
     SENDS_RESOLVED_FIELD_NUMBER: _builtins.int
+    URL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The target's identity: lower-case letters, digits and `-`."""
     format: _builtins.str
@@ -37,6 +38,8 @@ class Target(_message.Message):
     """Whether alerts are sent to it."""
     sends_resolved: _builtins.bool
     """Whether it is told about the end of alerts."""
+    url: _builtins.str
+    """The whole address, as configured. The legacy interface shows it; it may hold a secret."""
     def __init__(
         self,
         *,
@@ -45,10 +48,11 @@ class Target(_message.Message):
         address: _builtins.str = ...,
         is_enabled: _builtins.bool = ...,
         sends_resolved: _builtins.bool = ...,
+        url: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "format", b"format", "is_enabled", b"is_enabled", "name", b"name", "sends_resolved", b"sends_resolved"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "format", b"format", "is_enabled", b"is_enabled", "name", b"name", "sends_resolved", b"sends_resolved", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -23,23 +23,28 @@ _sym_db = _symbol_database.Default()
 
 
 from alerthistory.publisher.v1 import target_pb2 as alerthistory_dot_publisher_dot_v1_dot_target__pb2
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.alerthistory/publisher/v1/target_service.proto\x12\x19\x61lerthistory.publisher.v1\x1a&alerthistory/publisher/v1/target.proto\"\x14\n\x12ListTargetsRequest\"I\n\x13ListTargetsResponse\x12\x32\n\x07targets\x18\x01 \x03(\x0b\x32!.alerthistory.publisher.v1.Target\"\x17\n\x15RefreshTargetsRequest\"L\n\x16RefreshTargetsResponse\x12\x32\n\x07targets\x18\x01 \x03(\x0b\x32!.alerthistory.publisher.v1.Target2\xf4\x01\n\rTargetService\x12l\n\x0bListTargets\x12-.alerthistory.publisher.v1.ListTargetsRequest\x1a..alerthistory.publisher.v1.ListTargetsResponse\x12u\n\x0eRefreshTargets\x12\x30.alerthistory.publisher.v1.RefreshTargetsRequest\x1a\x31.alerthistory.publisher.v1.RefreshTargetsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.alerthistory/publisher/v1/target_service.proto\x12\x19\x61lerthistory.publisher.v1\x1a&alerthistory/publisher/v1/target.proto\x1a\x1egoogle/protobuf/duration.proto\"\x14\n\x12ListTargetsRequest\"I\n\x13ListTargetsResponse\x12\x32\n\x07targets\x18\x01 \x03(\x0b\x32!.alerthistory.publisher.v1.Target\"\x17\n\x15RefreshTargetsRequest\"L\n\x16RefreshTargetsResponse\x12\x32\n\x07targets\x18\x01 \x03(\x0b\x32!.alerthistory.publisher.v1.Target\"c\n\x11TestTargetRequest\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x12\n\nalert_json\x18\x02 \x01(\x0c\x12*\n\x07timeout\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x82\x01\n\x12TestTargetResponse\x12\x14\n\x0cis_delivered\x18\x01 \x01(\x08\x12\x13\n\x0bstatus_code\x18\x02 \x01(\x05\x12\x30\n\rresponse_time\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07problem\x18\x04 \x01(\t2\xdf\x02\n\rTargetService\x12l\n\x0bListTargets\x12-.alerthistory.publisher.v1.ListTargetsRequest\x1a..alerthistory.publisher.v1.ListTargetsResponse\x12u\n\x0eRefreshTargets\x12\x30.alerthistory.publisher.v1.RefreshTargetsRequest\x1a\x31.alerthistory.publisher.v1.RefreshTargetsResponse\x12i\n\nTestTarget\x12,.alerthistory.publisher.v1.TestTargetRequest\x1a-.alerthistory.publisher.v1.TestTargetResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'alerthistory.publisher.v1.target_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LISTTARGETSREQUEST']._serialized_start=117
-  _globals['_LISTTARGETSREQUEST']._serialized_end=137
-  _globals['_LISTTARGETSRESPONSE']._serialized_start=139
-  _globals['_LISTTARGETSRESPONSE']._serialized_end=212
-  _globals['_REFRESHTARGETSREQUEST']._serialized_start=214
-  _globals['_REFRESHTARGETSREQUEST']._serialized_end=237
-  _globals['_REFRESHTARGETSRESPONSE']._serialized_start=239
-  _globals['_REFRESHTARGETSRESPONSE']._serialized_end=315
-  _globals['_TARGETSERVICE']._serialized_start=318
-  _globals['_TARGETSERVICE']._serialized_end=562
+  _globals['_LISTTARGETSREQUEST']._serialized_start=149
+  _globals['_LISTTARGETSREQUEST']._serialized_end=169
+  _globals['_LISTTARGETSRESPONSE']._serialized_start=171
+  _globals['_LISTTARGETSRESPONSE']._serialized_end=244
+  _globals['_REFRESHTARGETSREQUEST']._serialized_start=246
+  _globals['_REFRESHTARGETSREQUEST']._serialized_end=269
+  _globals['_REFRESHTARGETSRESPONSE']._serialized_start=271
+  _globals['_REFRESHTARGETSRESPONSE']._serialized_end=347
+  _globals['_TESTTARGETREQUEST']._serialized_start=349
+  _globals['_TESTTARGETREQUEST']._serialized_end=448
+  _globals['_TESTTARGETRESPONSE']._serialized_start=451
+  _globals['_TESTTARGETRESPONSE']._serialized_end=581
+  _globals['_TARGETSERVICE']._serialized_start=584
+  _globals['_TARGETSERVICE']._serialized_end=935
 # @@protoc_insertion_point(module_scope)

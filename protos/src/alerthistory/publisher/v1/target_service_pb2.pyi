@@ -6,6 +6,7 @@ Where alerts are published to."""
 from alerthistory.publisher.v1 import target_pb2 as _target_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 import builtins as _builtins
@@ -100,3 +101,71 @@ class RefreshTargetsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RefreshTargetsResponse: _TypeAlias = RefreshTargetsResponse  # noqa: Y015
+
+@_typing.final
+class TestTargetRequest(_message.Message):
+    """Asks to send a test alert."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARGET_FIELD_NUMBER: _builtins.int
+    ALERT_JSON_FIELD_NUMBER: _builtins.int
+    TIMEOUT_FIELD_NUMBER: _builtins.int
+    target: _builtins.str
+    """The target's name. Required."""
+    alert_json: _builtins.bytes
+    """The alert to send, as an element of a webhook payload's `alerts`: a JSON object. Empty: one of our own."""
+    @_builtins.property
+    def timeout(self) -> _duration_pb2.Duration:
+        """How long the target may take, 1 s to 5 min. Unset: 30 s."""
+
+    def __init__(
+        self,
+        *,
+        target: _builtins.str = ...,
+        alert_json: _builtins.bytes = ...,
+        timeout: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["timeout", b"timeout"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_json", b"alert_json", "target", b"target", "timeout", b"timeout"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TestTargetRequest: _TypeAlias = TestTargetRequest  # noqa: Y015
+
+@_typing.final
+class TestTargetResponse(_message.Message):
+    """Says what came of a test alert."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IS_DELIVERED_FIELD_NUMBER: _builtins.int
+    STATUS_CODE_FIELD_NUMBER: _builtins.int
+    RESPONSE_TIME_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    is_delivered: _builtins.bool
+    """Whether the target took it."""
+    status_code: _builtins.int
+    """The HTTP status of the answer; 0 when there was none."""
+    problem: _builtins.str
+    """What went wrong, for a person; empty when nothing did."""
+    @_builtins.property
+    def response_time(self) -> _duration_pb2.Duration:
+        """How long the answer took."""
+
+    def __init__(
+        self,
+        *,
+        is_delivered: _builtins.bool = ...,
+        status_code: _builtins.int = ...,
+        response_time: _duration_pb2.Duration | None = ...,
+        problem: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["response_time", b"response_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_delivered", b"is_delivered", "problem", b"problem", "response_time", b"response_time", "status_code", b"status_code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TestTargetResponse: _TypeAlias = TestTargetResponse  # noqa: Y015

@@ -45,6 +45,11 @@ class TargetServiceStub:
                 request_serializer=alerthistory_dot_publisher_dot_v1_dot_target__service__pb2.RefreshTargetsRequest.SerializeToString,
                 response_deserializer=alerthistory_dot_publisher_dot_v1_dot_target__service__pb2.RefreshTargetsResponse.FromString,
                 _registered_method=True)
+        self.TestTarget = channel.unary_unary(
+                '/alerthistory.publisher.v1.TargetService/TestTarget',
+                request_serializer=alerthistory_dot_publisher_dot_v1_dot_target__service__pb2.TestTargetRequest.SerializeToString,
+                response_deserializer=alerthistory_dot_publisher_dot_v1_dot_target__service__pb2.TestTargetResponse.FromString,
+                _registered_method=True)
 
 
 class TargetServiceServicer:
@@ -65,6 +70,14 @@ class TargetServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def TestTarget(self, request, context):
+        """Send a test alert to a target, marked as such, once and at once, and say what came of it. NOT_FOUND when there is no
+        such target. Not idempotent: every call sends.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TargetServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -77,6 +90,11 @@ def add_TargetServiceServicer_to_server(servicer, server):
                     servicer.RefreshTargets,
                     request_deserializer=alerthistory_dot_publisher_dot_v1_dot_target__service__pb2.RefreshTargetsRequest.FromString,
                     response_serializer=alerthistory_dot_publisher_dot_v1_dot_target__service__pb2.RefreshTargetsResponse.SerializeToString,
+            ),
+            'TestTarget': grpc.unary_unary_rpc_method_handler(
+                    servicer.TestTarget,
+                    request_deserializer=alerthistory_dot_publisher_dot_v1_dot_target__service__pb2.TestTargetRequest.FromString,
+                    response_serializer=alerthistory_dot_publisher_dot_v1_dot_target__service__pb2.TestTargetResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -134,6 +152,33 @@ class TargetService:
             '/alerthistory.publisher.v1.TargetService/RefreshTargets',
             alerthistory_dot_publisher_dot_v1_dot_target__service__pb2.RefreshTargetsRequest.SerializeToString,
             alerthistory_dot_publisher_dot_v1_dot_target__service__pb2.RefreshTargetsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TestTarget(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/alerthistory.publisher.v1.TargetService/TestTarget',
+            alerthistory_dot_publisher_dot_v1_dot_target__service__pb2.TestTargetRequest.SerializeToString,
+            alerthistory_dot_publisher_dot_v1_dot_target__service__pb2.TestTargetResponse.FromString,
             options,
             channel_credentials,
             insecure,

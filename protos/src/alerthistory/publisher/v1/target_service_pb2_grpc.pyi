@@ -20,6 +20,10 @@ class TargetServiceStub:
     """List all targets in the order of their configuration."""
     RefreshTargets: _aio.UnaryUnaryMultiCallable[_target_service_pb2.RefreshTargetsRequest, _target_service_pb2.RefreshTargetsResponse]
     """Read the configuration of the targets anew. FAILED_PRECONDITION when it is wrong; then the targets stay as they are."""
+    TestTarget: _aio.UnaryUnaryMultiCallable[_target_service_pb2.TestTargetRequest, _target_service_pb2.TestTargetResponse]
+    """Send a test alert to a target, marked as such, once and at once, and say what came of it. NOT_FOUND when there is no
+    such target. Not idempotent: every call sends.
+    """
 
 class TargetServiceServicer(metaclass=_abc_1.ABCMeta):
     """Shows and reloads the targets."""
@@ -39,5 +43,15 @@ class TargetServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_target_service_pb2.RefreshTargetsRequest, _abc.Awaitable[_target_service_pb2.RefreshTargetsResponse]],
     ) -> _abc.Awaitable[_target_service_pb2.RefreshTargetsResponse]:
         """Read the configuration of the targets anew. FAILED_PRECONDITION when it is wrong; then the targets stay as they are."""
+
+    @_abc_1.abstractmethod
+    def TestTarget(
+        self,
+        request: _target_service_pb2.TestTargetRequest,
+        context: _aio.ServicerContext[_target_service_pb2.TestTargetRequest, _abc.Awaitable[_target_service_pb2.TestTargetResponse]],
+    ) -> _abc.Awaitable[_target_service_pb2.TestTargetResponse]:
+        """Send a test alert to a target, marked as such, once and at once, and say what came of it. NOT_FOUND when there is no
+        such target. Not idempotent: every call sends.
+        """
 
 def add_TargetServiceServicer_to_server(servicer: TargetServiceServicer, server: _aio.Server) -> None: ...
