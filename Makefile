@@ -27,7 +27,7 @@ $(UV):
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 
 $(SETUP_STAMP): requirements.lock $(UV) $(foreach m,$(MEMBERS),$(m)/pyproject.toml)
-	@$(UV) pip sync --quiet --require-hashes requirements.lock
+	@$(UV) pip sync --quiet --require-hashes --compile-bytecode requirements.lock
 	@$(UV) pip install --quiet --no-deps --no-build-isolation $(LOCAL)
 	@touch $@
 

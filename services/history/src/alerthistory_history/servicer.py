@@ -26,6 +26,8 @@ Context = grpc.aio.ServicerContext[Any, Any]
 _DEFAULT_LEASED = 100
 _MAX_BACKLOG = 1000
 _DEFAULT_COUNTED = 10_000
+_DEFAULT_HOURS = 24
+_MAX_HOURS = 168
 _MAX_DELAY = timedelta(days=1)
 
 
@@ -139,6 +141,11 @@ class HistoryServicer(pb_grpc.HistoryServiceServicer):
             rows=[pb.ReportRow(key=row.key, count=row.count, firing=row.firing, resolved=row.resolved) for row in rows],
             total=sum(row.count for row in rows),
         )
+
+    async def GetStats(self, request: pb.GetStatsRequest, context: Context) -> pb.GetStatsResponse:
+        """Count what the dashboard shows."""
+        hours = codec.between("hours", request.hours or _DEFAULT_HOURS, lowest=1, highest=_MAX_HOURS)
+        return codec.stats_message(await reading.get_stats(self._use.reads, hours=hours, now=self._use.clock.now()))
 
     async def ListQuarantine(self, request: pb.ListQuarantineRequest, context: Context) -> pb.ListQuarantineResponse:
         """List quarantined payloads."""
