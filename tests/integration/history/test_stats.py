@@ -56,8 +56,9 @@ async def test_the_timeline_has_an_entry_per_hour_oldest_first(history: History)
 async def test_the_most_frequent_alerts_come_first_with_their_last_report(history: History) -> None:
     await history.record(*(firing(f"disk{number}", alert_name="Disk", namespace="prod") for number in range(3)))
     history.clock.advance(60)
-    later = {"received_at": history.clock.now(), "alert_name": "Disk", "namespace": "prod"}
-    await history.record(resolved("disk9", severity_label="warning", **later))
+    await history.record(
+        resolved("disk9", received_s=60, alert_name="Disk", namespace="prod", severity_label="warning")
+    )
     await history.record(firing("cpu", alert_name="Cpu"))
 
     first, second = [MessageToDict(top, preserving_proto_field_name=True) for top in (await _stats(history)).top_alerts]
