@@ -5,6 +5,8 @@ from importlib.resources import files
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from tests.processes import until
 
@@ -23,7 +25,7 @@ def stop_redis(folder: Path) -> None:
     """Stop the Redis in *folder*, if it runs; what it held is lost."""
     socket = folder / "redis.sock"
     if _answers(socket):
-        with redis.Redis(unix_socket_path=str(socket)) as client:
+        with _client(socket) as client:
             client.shutdown(nosave=True)
         until(lambda: not _answers(socket), saying="Redis is down")
 
@@ -36,7 +38,12 @@ def _command(folder: Path, socket: Path) -> list[str]:
 
 def _answers(socket: Path) -> bool:
     try:
-        with redis.Redis(unix_socket_path=str(socket)) as client:
+        with _client(socket) as client:
             return bool(client.ping())
     except redis.RedisError:
         return False
+
+
+def _client(socket: Path) -> redis.Redis:
+    """Return a client that says at once that nothing answers; by default it tries for ten seconds."""
+    return redis.Redis(unix_socket_path=str(socket), retry=Retry(NoBackoff(), 0))

@@ -105,7 +105,7 @@ async def test_a_redis_that_forgot_is_told_again(store: URL, folder: Path, serve
     async with sharing(store, folder) as classifier:
         await _set(classifier, TRANSPARENT)
         server.flushall()
-        await eventually(lambda: _told(server), saying="the mode is told")
+        await eventually(lambda: _told(server, classifier), saying="the mode is told")
         assert await classifier.mode() == ("TRANSPARENT", "REDIS")
 
 
@@ -122,5 +122,6 @@ async def _is(classifier: Classifier, mode: str, source: str) -> bool:
     return await classifier.mode() == (mode, source)
 
 
-async def _told(server: redis.Redis) -> bool:
+async def _told(server: redis.Redis, classifier: Classifier) -> bool:
+    await classifier.mode()
     return server.get(KEY) is not None

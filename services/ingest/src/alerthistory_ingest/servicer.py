@@ -17,6 +17,7 @@ from alerthistory_common.errors import FieldViolation, InvalidArgumentError
 from alerthistory_ingest import quarantine_codec
 from alerthistory_ingest.application.ingest import Ingest, PayloadResult
 from alerthistory_ingest.application.pipeline import Pipeline
+from alerthistory_ingest.application.processing import ProcessedAlert, Processing
 from alerthistory_ingest.application.quarantine import Quarantine
 from alerthistory_ingest.domain.payload import Payload, PayloadFormat
 
@@ -33,8 +34,11 @@ _FORMATS = {
 class IngestServicer(IngestServiceServicer):
     """Answers RPCs with the use cases."""
 
-    def __init__(self, ingest: Ingest, quarantine: Quarantine, pipeline: Pipeline, clock: Clock) -> None:
+    def __init__(
+        self, ingest: Ingest, processing: Processing, quarantine: Quarantine, pipeline: Pipeline, clock: Clock
+    ) -> None:
         self._ingest = ingest
+        self._processing = processing
         self._quarantine = quarantine
         self._pipeline = pipeline
         self._clock = clock
@@ -44,9 +48,14 @@ class IngestServicer(IngestServiceServicer):
         """Store raw payloads."""
         _check_count("payloads", request.payloads)
         now = self._clock.now()
-        payloads = [_payload(index, message, now) for index, message in enumerate(request.payloads)]
+        payloads = [_payload(f"payloads[{index}]", message, now) for index, message in enumerate(request.payloads)]
         results = await self._ingest.ingest(payloads)
         return pb.IngestWebhookResponse(results=map(_result_message, results))
+
+    async def ProcessAlerts(self, request: pb.ProcessAlertsRequest, context: Context) -> pb.ProcessAlertsResponse:
+        """Store one payload and say what came of it."""
+        result, alerts = await self._processing.process(_payload("payload", request.payload, self._clock.now()))
+        return pb.ProcessAlertsResponse(result=_result_message(result), alerts=map(_processed_message, alerts))
 
     async def ListQuarantine(self, request: pb.ListQuarantineRequest, context: Context) -> pb.ListQuarantineResponse:
         """List payloads that could not be stored."""
@@ -86,17 +95,17 @@ def _check_count(field: str, items: Sequence[object]) -> None:
         )
 
 
-def _payload(index: int, message: pb.Payload, now: Instant) -> Payload:
+def _payload(field: str, message: pb.Payload, now: Instant) -> Payload:
     if message.format not in _FORMATS:
         raise InvalidArgumentError(
             "a payload's format is missing or unknown",
-            FieldViolation(field=f"payloads[{index}].format", description="must name a format"),
+            FieldViolation(field=f"{field}.format", description="must name a format"),
         )
     received_at = alert_codec.instant(message.received_at) if message.HasField("received_at") else now
     if not ZERO_TIME <= received_at <= _END_OF_TIME:
         raise InvalidArgumentError(
             "a payload was received outside of the years 1 to 9999",
-            FieldViolation(field=f"payloads[{index}].received_at", description="must be in the years 1 to 9999"),
+            FieldViolation(field=f"{field}.received_at", description="must be in the years 1 to 9999"),
         )
     return Payload(
         body=message.body,
@@ -105,6 +114,16 @@ def _payload(index: int, message: pb.Payload, now: Instant) -> Payload:
         received_at=min(received_at, now),
         sender=message.sender,
         traceparent=message.traceparent,
+    )
+
+
+def _processed_message(alert: ProcessedAlert) -> pb.ProcessedAlert:
+    return pb.ProcessedAlert(
+        index=alert.index,
+        fingerprint=alert.fingerprint,
+        verdict=None if alert.verdict is None else alert_codec.verdict_message(alert.verdict),
+        is_processed=alert.is_processed,
+        targets=alert.targets,
     )
 
 
