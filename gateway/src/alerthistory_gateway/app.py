@@ -26,6 +26,7 @@ from alerthistory_gateway.metrics import GatewayMetrics
 from alerthistory_gateway.readiness import Readiness
 from alerthistory_gateway.request_id import RequestId
 from alerthistory_gateway.routes.alertmanager_api import AlertmanagerApi
+from alerthistory_gateway.routes.documentation import Documentation
 from alerthistory_gateway.routes.enrichment import EnrichmentEndpoint
 from alerthistory_gateway.routes.health import PROBES, HealthEndpoints
 from alerthistory_gateway.routes.history import HistoryEndpoint
@@ -99,6 +100,7 @@ def _routes(
     limit_s = settings.request_timeout_s
     webhook = WebhookEndpoint(intake=intake, admission=admission, bodies=bodies, families=families, clock=clock)
     return [
+        *Documentation().routes(),
         *EnrichmentEndpoint(services, bodies=bodies, families=families, timeout_s=limit_s).routes(),
         *HealthEndpoints(readiness, clock=clock).routes(),
         *webhook.routes(),
