@@ -11,12 +11,13 @@ from alerthistory_gateway.openapi import document
 
 DOCUMENT = document()
 METHODS = ("get", "head", "post", "put", "patch", "delete")
-OPERATIONS = [
-    pytest.param(operation, id=f"{method} {path}")
+OPERATIONS: dict[str, Mapping[str, Any]] = {
+    f"{method} {path}": operation
     for path, item in DOCUMENT["paths"].items()
     for method, operation in item.items()
     if method in METHODS
-]
+}
+every_operation = pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
 
 
 def test_document_is_valid() -> None:
@@ -24,11 +25,11 @@ def test_document_is_valid() -> None:
 
 
 def test_operations_have_names_of_their_own() -> None:
-    names = [operation.values[0]["operationId"] for operation in OPERATIONS]  # type: ignore[index,call-overload]
+    names = [operation["operationId"] for operation in OPERATIONS.values()]
     assert len(names) == len(set(names))
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
+@every_operation
 def test_every_operation_is_described(operation: Mapping[str, Any]) -> None:
     assert operation["summary"]
     assert operation["tags"][0] in [tag["name"] for tag in DOCUMENT["tags"]]
@@ -36,7 +37,7 @@ def test_every_operation_is_described(operation: Mapping[str, Any]) -> None:
     assert all(_resolved(each)["description"] for each in operation["responses"].values())
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
+@every_operation
 def test_every_example_matches_its_schema(operation: Mapping[str, Any]) -> None:
     for schema, example in _examples(operation):
         validator = Draft202012Validator({**schema, "components": DOCUMENT["components"]})
