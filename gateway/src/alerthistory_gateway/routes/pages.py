@@ -1,4 +1,4 @@
-"""The web page and its two files."""
+"""The web page and its files."""
 
 from collections.abc import Sequence
 
@@ -31,5 +31,5 @@ class Pages:
         return [
             _BrowserRoute("GET", "/", page),
             *(ExactRoute("GET", f"/dashboard{name}", page) for name in _DASHBOARDS),
-            *(ExactRoute("GET", f"/assets/{name}", static(name)) for name in ("page.css", "page.js")),
+            *(ExactRoute("GET", f"/assets/{name}", static(name)) for name in ("page.css", "page.js", "icon.svg")),
         ]

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from alerthistory_gateway.legacy.routing import Endpoint
 
-_MEDIA_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
+_MEDIA_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _POLICY = {
     "default-src": "'none'",
     "script-src": "'self'",
