@@ -1,7 +1,7 @@
 """Ask the HTTP interface everything that its OpenAPI document allows, and much that it does not.
 
-``python -m tests.fuzz.api MINUTES SCHEMATHESIS…`` starts the all-in-one process on SQLite and runs the given command of
-schemathesis against it; the exit code is not 0 when an answer is a 5xx (503 excepted) or is not as described.
+``python -m tests.fuzz.api MINUTES COMMAND [OPTIONS…]`` starts the all-in-one process on SQLite and runs against it
+schemathesis, which COMMAND starts; the exit code is not 0 when an answer is a 5xx (503 excepted) or is not as described.
 """
 
 import shlex
@@ -16,8 +16,8 @@ from tests.suites import Suite
 _CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 
 
-def fuzz(folder: Path, command: Sequence[str], *, minutes: float) -> int:
-    """Return the exit code of *command* run against a suite in *folder*; 1 when the suite does not survive it."""
+def fuzz(folder: Path, command: Sequence[str], *, minutes: float, more: Sequence[str] = ()) -> int:
+    """Return the exit code of schemathesis on a suite in *folder*; 1 when the suite does not survive it."""
     suite = Suite(folder)
     options = (
         f"--max-time={max(1, round(minutes * 60))}",
@@ -28,8 +28,7 @@ def fuzz(folder: Path, command: Sequence[str], *, minutes: float) -> int:
         "--suppress-health-check=all",
         "--warnings=off",
     )
-    program, *arguments = command
-    whole = [program, f"--config-file={_CONFIGURATION}", "run", f"{suite.url}/api/openapi.json", *options, *arguments]
+    whole = [*command, f"--config-file={_CONFIGURATION}", "run", f"{suite.url}/api/openapi.json", *options, *more]
     with suite.running() as running:
         sys.stderr.write(f"{shlex.join(whole)}\n")
         code = subprocess.run(whole, cwd=folder, env=clean_environment(), check=False).returncode
@@ -40,10 +39,10 @@ def fuzz(folder: Path, command: Sequence[str], *, minutes: float) -> int:
 
 
 def main() -> None:
-    """Run as long as the first argument says; the others are the command."""
-    minutes, *command = sys.argv[1:]
+    """Run as long as the first argument says, with the command of the second and the options of the others."""
+    minutes, command, *more = sys.argv[1:]
     with short_folder() as folder:
-        sys.exit(fuzz(folder, command, minutes=float(minutes)))
+        sys.exit(fuzz(folder, shlex.split(command), minutes=float(minutes), more=more))
 
 
 if __name__ == "__main__":

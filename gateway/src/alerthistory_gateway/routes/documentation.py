@@ -11,9 +11,9 @@ from alerthistory_gateway.legacy.routing import Endpoint, ExactRoute
 from alerthistory_gateway.openapi import document
 from alerthistory_gateway.web import static
 
-# Both draw icons from data: URLs in their styles. Scripts, and everything that is fetched, are ours alone.
+# Both pages draw icons from data: URLs. Scripts, and everything that is fetched, are ours alone.
 _ICONS = {"img-src": "'self' data:"}
-# React and styled-components write styles into the page. Nothing in it comes from a stranger.
+# ReDoc writes its styles into the page. No text of a stranger is in it.
 _STYLED = {**_ICONS, "style-src": "'self' 'unsafe-inline'"}
 _ASSETS = {
     "swagger-ui.js": "vendor/swagger-ui/swagger-ui-bundle.js",

@@ -204,7 +204,7 @@ function row(alert) {
   ];
   const line = element("tr", "", { role: "row" });
   for (const [column, content] of cells) line.append(element("td", content, { role: "cell", "data-column": column }));
-  line.firstChild.className = alert.status === "firing" ? "firing" : "resolved";
+  line.firstElementChild.className = alert.status === "firing" ? "firing" : "resolved";
   return line;
 }
 
