@@ -1,7 +1,7 @@
 """Ask the HTTP interface everything that its OpenAPI document allows, and much that it does not.
 
-``python -m tests.fuzz.api MINUTES COMMAND [OPTIONS…]`` starts the all-in-one process on SQLite and runs against it
-schemathesis, which COMMAND starts; the exit code is not 0 when an answer is a 5xx (503 excepted) or is not as described.
+``python -m tests.fuzz.api MINUTES COMMAND [OPTIONS…]`` starts the all-in-one process on SQLite and runs schemathesis,
+which COMMAND starts, against it. The exit code is not 0 when an answer is a 5xx (503 excepted) or is not as described.
 """
 
 import shlex

@@ -6,6 +6,8 @@ from typing import Any
 import yaml
 
 _FRAME = "document.yaml"
+# Ten times as fast, where the wheel of PyYAML has it; the gateway reads the document at every start.
+_LOADER: type[yaml.SafeLoader | yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def document() -> dict[str, Any]:
@@ -26,7 +28,7 @@ def document() -> dict[str, Any]:
 
 
 def _read(text: str) -> dict[str, Any]:
-    content: dict[str, Any] = yaml.safe_load(text)
+    content: dict[str, Any] = yaml.load(text, Loader=_LOADER)  # noqa: S506 - both are safe ones.
     return content
 
 
