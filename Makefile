@@ -14,7 +14,7 @@ NOT_LOCKED := $(foreach p,protos common client history ingest classifier publish
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-header $(NOT_LOCKED)
 SETUP_STAMP := $(VENV)/.setup
 
-.PHONY: help setup run up demo test check fmt lint types imports proto proto-check locks docs bench kill manifests clean
+.PHONY: help setup run up demo test check fmt lint types imports proto proto-check locks docs bench kill fuzz manifests clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -100,6 +100,12 @@ bench: $(SETUP_STAMP) ## Measure how many alerts a second are acknowledged (loop
 
 kill: $(SETUP_STAMP) ## Kill the process 200 times while alerts are posted, and look for losses (about 8 minutes)
 	$(BIN)/python -m tests.e2e.kill_rounds $(or $(ROUNDS),200)
+
+# Not among the development dependencies: it brings many of its own, and nothing else needs them.
+SCHEMATHESIS := $(CURDIR)/$(UV) tool run --quiet --from schemathesis==4.32.5 schemathesis
+
+fuzz: $(SETUP_STAMP) ## Ask the HTTP interface what its document allows, and what not, for MINUTES=10
+	@$(BIN)/python -m tests.fuzz.api $(or $(MINUTES),10) "$(SCHEMATHESIS)" $(ARGS)
 
 manifests: $(SETUP_STAMP) ## Render the Kubernetes manifests (needs kubectl)
 	kubectl kustomize deploy/kustomize/base

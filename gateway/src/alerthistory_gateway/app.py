@@ -28,6 +28,7 @@ from alerthistory_gateway.request_id import RequestId
 from alerthistory_gateway.routes.alertmanager_api import AlertmanagerApi
 from alerthistory_gateway.routes.classification import ClassificationEndpoints
 from alerthistory_gateway.routes.dashboard import DashboardEndpoints
+from alerthistory_gateway.routes.documentation import Documentation
 from alerthistory_gateway.routes.enrichment import EnrichmentEndpoint
 from alerthistory_gateway.routes.health import PROBES, HealthEndpoints
 from alerthistory_gateway.routes.history import HistoryEndpoint
@@ -107,6 +108,7 @@ def _routes(
         intake=intake, admission=admission, bodies=bodies, wiring=WiringReader(services)
     )
     return [
+        *Documentation().routes(),
         *ClassificationEndpoints(bodies=bodies).routes(),
         *universal.routes(),
         *health.webhook_routes(),
