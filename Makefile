@@ -14,7 +14,7 @@ NOT_LOCKED := $(foreach p,protos common client history ingest classifier publish
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-header $(NOT_LOCKED)
 SETUP_STAMP := $(VENV)/.setup
 
-.PHONY: help setup run up demo test check fmt lint types imports proto proto-check locks docs bench kill fuzz manifests clean
+.PHONY: help setup run up demo test check fmt lint types imports proto proto-check locks docs bench contract kill fuzz manifests clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -97,6 +97,9 @@ docs: $(SETUP_STAMP) ## Write the settings tables into the READMEs
 
 bench: $(SETUP_STAMP) ## Measure how many alerts a second are acknowledged (loopback, bounded)
 	$(BIN)/python -m tests.load.ingest $(SECONDS_EACH)
+
+contract: $(SETUP_STAMP) ## Replay the legacy contract on both stores and in both forms (about 15 minutes)
+	CONTRACT=all $(BIN)/python -m pytest -q -n auto --dist worksteal tests/contract $(ARGS)
 
 kill: $(SETUP_STAMP) ## Kill the process 200 times while alerts are posted, and look for losses (about 8 minutes)
 	$(BIN)/python -m tests.e2e.kill_rounds $(or $(ROUNDS),200)

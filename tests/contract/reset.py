@@ -21,6 +21,7 @@ import redis
 import yaml
 from sqlalchemy import URL, make_url
 
+from tests.processes import Program
 from tests.redis_server import start_redis, stop_redis
 from tests.suites import Suite
 
@@ -37,10 +38,10 @@ def main() -> None:
     )
     wanted = parser.parse_args()
     try:
-        port = int(os.environ.get("PORT", "8080"))
+        port = _port()
         store = _one_of("STORE", _STORES)
         form = _one_of("FORM", _FORMS)
-        config = json.loads(os.environ.get("SCENARIO_CONFIG") or "{}")
+        config = _config()
     except ValueError as error:
         sys.exit(f"reset: {error}")
     laboratory = Laboratory(port)
@@ -52,12 +53,17 @@ def main() -> None:
 
 
 class Laboratory:
-    """What runs for one port: a service, and the PostgreSQL and Redis that it may need."""
+    """What runs for one port: a service, and the PostgreSQL and Redis that it may need.
 
-    def __init__(self, port: int, folder: Path | None = None) -> None:
-        self._port = port
+    *postgres* is the URL of a server to use; without it, the one that TEST_DATABASE_URL names, or one of our own.
+    """
+
+    def __init__(self, port: int, folder: Path | None = None, *, postgres: str = "") -> None:
+        self.port = port
+        self._postgres_url = postgres or os.environ.get("TEST_DATABASE_URL", "")
         self._folder = folder or Path(tempfile.gettempdir()) / f"alerthistory-contract-{port}"
         self._pids = self._folder / "service.pids"
+        self._program: Program | None = None
 
     def start_service(self, config: Mapping[str, Any], *, store: str, form: str) -> None:
         """Start a service that has nothing stored; return when it is ready."""
@@ -70,18 +76,18 @@ class Laboratory:
             run,
             form=form,
             database=self._empty_database() if store == "postgres" else None,
-            port=self._port,
+            port=self.port,
             env={"ALERTHISTORY_INGEST_WEBHOOK": "store", **self._settings(config, run)},
         )
-        program = suite.start()
-        processes = [
-            program.process.pid,
-            *(child.pid for child in psutil.Process(program.process.pid).children(recursive=True)),
-        ]
-        self._pids.write_text(json.dumps([(pid, psutil.Process(pid).create_time()) for pid in processes]))
+        self._program = suite.start()
+        started = psutil.Process(self._program.process.pid)
+        processes = [started, *started.children(recursive=True)]
+        self._pids.write_text(json.dumps([(process.pid, process.create_time()) for process in processes]))
 
     def stop_service(self) -> None:
-        """Kill the service that was started before, if it still runs; what it stored is thrown away."""
+        """Kill the service that was started before, perhaps by another process; what it stored is thrown away."""
+        if self._program is not None:
+            self._program.kill()
         for pid, created in json.loads(self._pids.read_text()) if self._pids.exists() else ():
             try:
                 process = psutil.Process(pid)
@@ -138,6 +144,20 @@ def _postgres(folder: Path, *, cleanup_mode: str | None) -> Any:
 
     folder.parent.mkdir(parents=True, exist_ok=True)
     return get_server(folder, cleanup_mode=cleanup_mode)
+
+
+def _port() -> int:
+    value = os.environ.get("PORT", "8080")
+    if not value.isdecimal() or not 0 < int(value) < 65536:
+        raise ValueError(f"PORT must be a port, not {value!r}")
+    return int(value)
+
+
+def _config() -> Any:
+    try:
+        return json.loads(os.environ.get("SCENARIO_CONFIG") or "{}")
+    except ValueError as error:
+        raise ValueError(f"SCENARIO_CONFIG is not JSON: {error}") from error
 
 
 def _one_of(variable: str, values: tuple[str, ...]) -> str:

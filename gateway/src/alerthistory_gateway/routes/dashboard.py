@@ -74,10 +74,11 @@ class DashboardEndpoints:
 
     async def overview(self, _: Request) -> Response:
         """Return the counts; what a service that is away would say is nothing, and the system is not healthy then."""
+        stats = await self._stats(_DAY_HOURS)
         async with asyncio.TaskGroup() as tasks:
-            asked = tasks.create_task(self._stats(_DAY_HOURS)), tasks.create_task(_or_none(self._classifier_status()))
-            publisher_asked = tasks.create_task(_or_none(self._publisher_status()))
-        stats, judged, published = asked[0].result(), asked[1].result(), publisher_asked.result()
+            classifier = tasks.create_task(_or_none(self._classifier_status()))
+            publisher = tasks.create_task(_or_none(self._publisher_status()))
+        judged, published = classifier.result(), publisher.result()
         is_healthy = judged is not None and published is not None
         judged, published = judged or classifier_pb2.GetStatusResponse(), published or publisher_pb2.GetStatusResponse()
         return json_answer(
