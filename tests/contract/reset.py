@@ -1,7 +1,8 @@
 """Starts a fresh service for one scenario of the legacy contract, and stops the one before it.
 
-The environment says how: ``PORT``; ``STORE``, ``sqlite`` or ``postgres``; ``FORM``, ``allinone`` or ``services``; and
-``SCENARIO_CONFIG``, the scenario's ``config`` as JSON. PostgreSQL and Redis stay up between scenarios, emptied.
+The environment says how: ``PORT``; ``STORE``, ``sqlite`` or ``postgres``, else as the scenario says; ``FORM``,
+``allinone`` or ``services``; and ``SCENARIO_CONFIG``, the scenario's ``config`` as JSON. PostgreSQL and Redis stay up
+between scenarios, emptied.
 """
 
 import argparse
@@ -39,9 +40,9 @@ def main() -> None:
     wanted = parser.parse_args()
     try:
         port = _port()
-        store = _one_of("STORE", _STORES)
-        form = _one_of("FORM", _FORMS)
         config = _config()
+        store = _one_of("STORE", _STORES, default=config.get("db", "sqlite"))
+        form = _one_of("FORM", _FORMS, default="allinone")
     except ValueError as error:
         sys.exit(f"reset: {error}")
     laboratory = Laboratory(port)
@@ -160,8 +161,8 @@ def _config() -> Any:
         raise ValueError(f"SCENARIO_CONFIG is not JSON: {error}") from error
 
 
-def _one_of(variable: str, values: tuple[str, ...]) -> str:
-    value = os.environ.get(variable, values[0])
+def _one_of(variable: str, values: tuple[str, ...], *, default: str) -> str:
+    value = os.environ.get(variable, default)
     if value not in values:
         raise ValueError(f"{variable} must be one of {', '.join(values)}, not {value!r}")
     return value
