@@ -23,6 +23,7 @@ from alerthistory_publisher.adapters.targets_file import TargetsFile
 from alerthistory_publisher.application.dispatch import Dispatcher
 from alerthistory_publisher.application.publish import Publishing
 from alerthistory_publisher.application.targets import TargetDirectory
+from alerthistory_publisher.application.testing import Testing
 from alerthistory_publisher.application.upkeep import keep_up
 from alerthistory_publisher.domain.outcomes import Backoff, full_jitter
 from alerthistory_publisher.domain.targets import InvalidTargetsError
@@ -46,7 +47,7 @@ async def open_publisher(
 ) -> AsyncIterator[Component]:
     """Yield the publisher. *clock* and *backoff* are for tests."""
     clock = clock or SystemClock()
-    directory = TargetDirectory(TargetsFile(settings.targets_file))
+    directory = TargetDirectory(TargetsFile(settings.targets_file), has_source=settings.targets_file is not None)
     await _load_targets(directory)
     url = database_url(host.settings, settings.database_url, SCHEMA)
     async with open_database(url, schema=SCHEMA) as database, open_sender(host.telemetry) as sender:
@@ -74,7 +75,9 @@ async def open_publisher(
             publisher_service_pb2_grpc.add_PublisherServiceServicer_to_server(
                 PublisherServicer(publishing, directory, clock=clock), server
             )
-            target_service_pb2_grpc.add_TargetServiceServicer_to_server(TargetServicer(directory), server)
+            target_service_pb2_grpc.add_TargetServiceServicer_to_server(
+                TargetServicer(directory, Testing(directory, sender, clock=clock), clock=clock), server
+            )
             return "alerthistory.publisher.v1.PublisherService", "alerthistory.publisher.v1.TargetService"
 
         async with asyncio.TaskGroup() as tasks:

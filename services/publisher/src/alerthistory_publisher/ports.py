@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from alerthistory_common.alerts import Instant
-from alerthistory_publisher.domain.deliveries import Claim, Delivery, DeliveryFilter, Figures, Order
+from alerthistory_publisher.domain.deliveries import Claim, Delivery, DeliveryFilter, Figures, Order, TargetFigures
 from alerthistory_publisher.domain.outcomes import Answer, Step
 from alerthistory_publisher.domain.parcels import Parcel
 from alerthistory_publisher.domain.targets import Target
@@ -49,6 +49,10 @@ class DeliveryStore(Protocol):
 
     async def figures(self) -> Figures:
         """Return how many deliveries stand where."""
+        ...
+
+    async def figures_by_target(self) -> list[TargetFigures]:
+        """Return how many deliveries stand where, of each target that has any, by name."""
         ...
 
 

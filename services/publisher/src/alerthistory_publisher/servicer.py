@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from alerthistory.publisher.v1 import (
     delivery_pb2,
@@ -22,8 +23,9 @@ from alerthistory_common.errors import FieldViolation, InvalidArgumentError, Pag
 from alerthistory_common.telemetry import current_traceparent
 from alerthistory_publisher.application.publish import Publishing
 from alerthistory_publisher.application.targets import TargetDirectory
-from alerthistory_publisher.domain.deliveries import Delivery, DeliveryFilter, DeliveryState, Publication
-from alerthistory_publisher.domain.targets import Target
+from alerthistory_publisher.application.testing import TEST_TIMEOUT, Testing
+from alerthistory_publisher.domain.deliveries import Delivery, DeliveryFilter, DeliveryState, Publication, TargetFigures
+from alerthistory_publisher.domain.targets import PublishingMode, Target
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -34,6 +36,10 @@ _STATES = {
     DeliveryState.PENDING: delivery_pb2.DELIVERY_STATE_PENDING,
     DeliveryState.DELIVERED: delivery_pb2.DELIVERY_STATE_DELIVERED,
     DeliveryState.DEAD: delivery_pb2.DELIVERY_STATE_DEAD,
+}
+_MODES = {
+    PublishingMode.INTELLIGENT: publisher_service_pb2.PUBLISHING_MODE_INTELLIGENT,
+    PublishingMode.METRICS_ONLY: publisher_service_pb2.PUBLISHING_MODE_METRICS_ONLY,
 }
 _STATES_BACK = {value: key for key, value in _STATES.items()}
 
@@ -84,6 +90,15 @@ class PublisherServicer(publisher_service_pb2_grpc.PublisherServiceServicer):
         count = await self._publishing.retry(request.delivery_ids)
         return publisher_service_pb2.RetryDeliveriesResponse(retried_count=count)
 
+    async def GetStats(  # noqa: N802
+        self,
+        request: publisher_service_pb2.GetStatsRequest,
+        context: Context,
+    ) -> publisher_service_pb2.GetStatsResponse:
+        """Count the deliveries of every target."""
+        found = await self._publishing.figures_by_target()
+        return publisher_service_pb2.GetStatsResponse(targets=[_stats_message(each) for each in found])
+
     async def GetStatus(  # noqa: N802
         self,
         request: publisher_service_pb2.GetStatusRequest,
@@ -101,14 +116,18 @@ class PublisherServicer(publisher_service_pb2_grpc.PublisherServiceServicer):
             dead=figures.dead,
             oldest_pending_age=age,
             started_at=alert_codec.timestamp(self._started_at),
+            mode=_MODES[self._directory.mode],
+            targets_refreshed_at=_optional_timestamp(self._directory.refreshed_at),
         )
 
 
 class TargetServicer(target_service_pb2_grpc.TargetServiceServicer):
-    """Shows and reloads the targets."""
+    """Shows, reloads and tests the targets."""
 
-    def __init__(self, directory: TargetDirectory) -> None:
+    def __init__(self, directory: TargetDirectory, testing: Testing, *, clock: Clock) -> None:
         self._directory = directory
+        self._testing = testing
+        self._clock = clock
 
     async def ListTargets(  # noqa: N802
         self,
@@ -124,8 +143,23 @@ class TargetServicer(target_service_pb2_grpc.TargetServiceServicer):
         context: Context,
     ) -> target_service_pb2.RefreshTargetsResponse:
         """Read the configuration anew; FAILED_PRECONDITION when it is wrong."""
-        await self._directory.refresh()
+        await self._directory.refresh(asked_at=self._clock.now())
         return target_service_pb2.RefreshTargetsResponse(targets=_target_messages(self._directory.targets))
+
+    async def TestTarget(  # noqa: N802
+        self,
+        request: target_service_pb2.TestTargetRequest,
+        context: Context,
+    ) -> target_service_pb2.TestTargetResponse:
+        """Send a test alert, once; what came of it is an answer, never an error."""
+        limit = request.timeout.ToTimedelta() if request.HasField("timeout") else TEST_TIMEOUT
+        result = await self._testing.test(request.target, request.alert_json, limit=limit)
+        return target_service_pb2.TestTargetResponse(
+            is_delivered=result.is_delivered,
+            status_code=result.status,
+            response_time=alert_codec.duration(result.response_time),
+            problem=result.problem,
+        )
 
 
 def _check_count(count: int, field: str) -> None:
@@ -179,7 +213,6 @@ def _before(cursor: paging.Cursor | None) -> int | None:
 
 
 def _delivery_message(delivery: Delivery) -> delivery_pb2.Delivery:
-    due_at, delivered_at = delivery.next_attempt_at, delivery.delivered_at
     return delivery_pb2.Delivery(
         delivery_id=delivery.delivery_id,
         event_id=delivery.event_id,
@@ -192,8 +225,18 @@ def _delivery_message(delivery: Delivery) -> delivery_pb2.Delivery:
         last_result=delivery.last_result,
         last_status_code=delivery.last_status_code,
         created_at=alert_codec.timestamp(delivery.ordered_at),
-        next_attempt_at=None if due_at is None else alert_codec.timestamp(due_at),
-        delivered_at=None if delivered_at is None else alert_codec.timestamp(delivered_at),
+        next_attempt_at=_optional_timestamp(delivery.next_attempt_at),
+        delivered_at=_optional_timestamp(delivery.delivered_at),
+    )
+
+
+def _stats_message(figures: TargetFigures) -> publisher_service_pb2.TargetStats:
+    return publisher_service_pb2.TargetStats(
+        target=figures.target,
+        delivered=figures.delivered,
+        dead=figures.dead,
+        pending=figures.pending,
+        last_delivered_at=_optional_timestamp(figures.last_delivered_at),
     )
 
 
@@ -205,9 +248,14 @@ def _target_messages(targets: Iterable[Target]) -> list[target_pb2.Target]:
             address=each.address,
             is_enabled=each.is_enabled,
             sends_resolved=each.sends_resolved,
+            url=each.url,
         )
         for each in targets
     ]
+
+
+def _optional_timestamp(moment: Instant | None) -> Timestamp | None:
+    return None if moment is None else alert_codec.timestamp(moment)
 
 
 def _age(since: Instant, now: Instant) -> timedelta:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from hashlib import sha256
+from itertools import groupby
 from typing import Any
 
 import structlog
@@ -20,6 +21,7 @@ from alerthistory_publisher.domain.deliveries import (
     DeliveryState,
     Figures,
     Order,
+    TargetFigures,
 )
 from alerthistory_publisher.domain.outcomes import Step
 from alerthistory_publisher.ports import Room
@@ -116,6 +118,21 @@ class SqlDeliveryStore:
             return Figures(**by_state, oldest_pending_at=None if since is None else Instant(since))
 
         return await self._database.read(work)
+
+    async def figures_by_target(self) -> list[TargetFigures]:
+        """Return how many deliveries stand where, of each target that has any, by name."""
+        statement = (
+            select(
+                deliveries.c.target,
+                deliveries.c.state,
+                func.count().label("number"),
+                func.max(deliveries.c.delivered_at).label("last"),
+            )
+            .group_by(deliveries.c.target, deliveries.c.state)
+            .order_by(deliveries.c.target)
+        )
+        rows = list(await self._database.read(lambda connection: connection.execute(statement)))
+        return [_target_figures(name, list(group)) for name, group in groupby(rows, key=lambda row: row.target)]
 
 
 async def _claim(connection: AsyncConnection, room: Room, now: Instant) -> list[Claim]:
@@ -224,6 +241,15 @@ def _delivery(row: Row[Any]) -> Delivery:
         ordered_at=Instant(row.ordered_at),
         next_attempt_at=None if row.due_at is None else Instant(row.due_at),
         delivered_at=None if row.delivered_at is None else Instant(row.delivered_at),
+    )
+
+
+def _target_figures(name: str, rows: Sequence[Row[Any]]) -> TargetFigures:
+    last = [row.last for row in rows if row.last is not None]
+    return TargetFigures(
+        target=name,
+        **{row.state: row.number for row in rows},
+        last_delivered_at=Instant(max(last)) if last else None,
     )
 
 

@@ -46,3 +46,5 @@ Index("deliveries_give_up", deliveries.c.give_up_at, postgresql_where=_pending, 
 Index("deliveries_by_state", deliveries.c.state, deliveries.c.id)
 Index("deliveries_by_target", deliveries.c.target, deliveries.c.id)
 Index("deliveries_by_alert", deliveries.c.fp_hash, deliveries.c.id)
+# figures_by_target, read from the index alone
+Index("deliveries_figures", deliveries.c.target, deliveries.c.state, deliveries.c.delivered_at)

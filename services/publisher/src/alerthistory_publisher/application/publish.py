@@ -5,7 +5,14 @@ from datetime import timedelta
 
 from alerthistory_common.clock import Clock
 from alerthistory_publisher.application.targets import TargetDirectory
-from alerthistory_publisher.domain.deliveries import Delivery, DeliveryFilter, Figures, Order, Publication
+from alerthistory_publisher.domain.deliveries import (
+    Delivery,
+    DeliveryFilter,
+    Figures,
+    Order,
+    Publication,
+    TargetFigures,
+)
 from alerthistory_publisher.domain.outcomes import later
 from alerthistory_publisher.domain.plan import plan
 from alerthistory_publisher.metrics import PublisherMetrics
@@ -63,3 +70,10 @@ class Publishing:
     async def figures(self) -> Figures:
         """Return how many deliveries stand where."""
         return await self._store.figures()
+
+    async def figures_by_target(self) -> list[TargetFigures]:
+        """Return how many deliveries stand where, the configured targets first and in their order."""
+        found = {each.target: each for each in await self._store.figures_by_target()}
+        configured = [each.name for each in self._directory.targets]
+        names = dict.fromkeys([*configured, *found])
+        return [found.get(name) or TargetFigures(target=name) for name in names]
