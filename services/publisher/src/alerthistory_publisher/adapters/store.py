@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Row, Select, exists, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from alerthistory_common.alerts import EventKind, Fingerprint, Instant
+from alerthistory_common.alerts import AlertEvent, EventKind, Fingerprint, Instant
 from alerthistory_common.database import Database
 from alerthistory_publisher.adapters.content import decode, encode
 from alerthistory_publisher.adapters.tables import deliveries
@@ -28,6 +28,7 @@ from alerthistory_publisher.ports import Room
 
 _LOG = structlog.get_logger(__name__)
 _PENDING = DeliveryState.PENDING.value
+_BEGINNINGS = [kind.value for kind in EventKind if kind.is_firing]
 
 
 class SqlDeliveryStore:
@@ -42,6 +43,28 @@ class SqlDeliveryStore:
         insert = postgresql.insert if self._database.dialect == "postgresql" else sqlite.insert
         statement = insert(deliveries).on_conflict_do_nothing(index_elements=["event_id", "target"])
         await self._database.write(lambda connection: connection.execute(statement, rows))
+
+    async def told(self, candidates: Sequence[tuple[AlertEvent, str]]) -> set[tuple[str, str]]:
+        """Return the (event id, target) of those *candidates* that were ordered, or that end what was ordered."""
+        event_ids = {event.event_id for event, _ in candidates}
+        ended = {_hash(event.fingerprint) for event, _ in candidates if not event.kind.is_firing}
+        same = select(deliveries.c.event_id, deliveries.c.target).where(deliveries.c.event_id.in_(event_ids))
+        begun = (
+            select(deliveries.c.fp_hash, deliveries.c.target)
+            .where(deliveries.c.fp_hash.in_(ended), deliveries.c.kind.in_(_BEGINNINGS))
+            .distinct()
+        )
+
+        async def work(connection: AsyncConnection) -> set[tuple[str, str]]:
+            ordered = {(row.event_id, row.target) for row in await connection.execute(same)}
+            open_ones = {(row.fp_hash, row.target) for row in await connection.execute(begun)}
+            return ordered | {
+                (event.event_id, target)
+                for event, target in candidates
+                if not event.kind.is_firing and (_hash(event.fingerprint), target) in open_ones
+            }
+
+        return await self._database.read(work)
 
     async def claim(self, rooms: Sequence[Room], *, now: Instant) -> list[Claim]:
         """Claim due deliveries, at most as many as there is room, and per (target, alert) only the oldest pending."""
