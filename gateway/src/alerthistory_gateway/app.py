@@ -31,6 +31,8 @@ from alerthistory_gateway.routes.health import PROBES, HealthEndpoints
 from alerthistory_gateway.routes.history import HistoryEndpoint
 from alerthistory_gateway.routes.metrics import MetricsEndpoint
 from alerthistory_gateway.routes.pages import Pages
+from alerthistory_gateway.routes.proxy_management import ProxyManagement
+from alerthistory_gateway.routes.publishing import PublishingManagement
 from alerthistory_gateway.routes.report import ReportEndpoint
 from alerthistory_gateway.routes.webhook import WebhookEndpoint
 from alerthistory_gateway.settings import GatewaySettings
@@ -99,6 +101,8 @@ def _routes(
     limit_s = settings.request_timeout_s
     webhook = WebhookEndpoint(intake=intake, admission=admission, bodies=bodies, families=families, clock=clock)
     return [
+        *ProxyManagement(services, bodies=bodies, timeout_s=limit_s, clock=clock).routes(),
+        *PublishingManagement(services, bodies=bodies, timeout_s=limit_s, clock=clock).routes(),
         *EnrichmentEndpoint(services, bodies=bodies, families=families, timeout_s=limit_s).routes(),
         *HealthEndpoints(readiness, clock=clock).routes(),
         *webhook.routes(),

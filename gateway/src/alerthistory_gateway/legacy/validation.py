@@ -34,8 +34,22 @@ def read_query(request: Request, model: type[_M]) -> _M:
 
 def read_body(request: Request, body: bytes, model: type[_M]) -> _M:
     """Return *body* as *model*; raise RefusedError as the contract says for bodies that are not JSON, or not right."""
-    content = _parsed(body) if _is_json(request.headers.get("content-type")) else body.decode(errors="replace")
-    if not body or content is None:
+    return body_as(body_content(request, body), model)
+
+
+def body_content(request: Request, body: bytes) -> Any:
+    """Return what *body* holds, None when it is empty: JSON, or its text when its type is another.
+
+    Raises RefusedError as the contract says for JSON that cannot be read.
+    """
+    if not body:
+        return None
+    return _parsed(body) if _is_json(request.headers.get("content-type")) else body.decode(errors="replace")
+
+
+def body_as(content: Any, model: type[_M]) -> _M:
+    """Return the *content* of a body as *model*; raise RefusedError as the contract says when it is not right."""
+    if content is None:
         raise RefusedError(_unprocessable({"type": "missing", "loc": ["body"], "msg": "Field required", "input": None}))
     if not isinstance(content, dict):
         message = "Input should be a valid dictionary or object to extract fields from"
@@ -60,8 +74,6 @@ def _shown(error: dict[str, Any], where: str) -> dict[str, Any]:
 
 
 def _parsed(body: bytes) -> Any:
-    if not body:
-        return None
     try:
         return json.loads(body)
     except json.JSONDecodeError as error:
