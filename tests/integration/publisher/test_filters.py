@@ -30,9 +30,8 @@ async def add(
     publisher: Publisher, name: str = "r", conditions: Any = None, **fields: Any
 ) -> filter_rule_pb2.FilterRule:
     content = json.dumps(conditions or {}).encode()
-    rule = filter_rule_pb2.FilterRule(
-        **({"name": name, "action": DENY, "conditions_json": content, "is_enabled": True} | fields)
-    )
+    given: dict[str, Any] = {"name": name, "action": DENY, "conditions_json": content, "is_enabled": True} | fields
+    rule = filter_rule_pb2.FilterRule(**given)
     return (await publisher.filters.CreateRule(filter_service_pb2.CreateRuleRequest(rule=rule), timeout=10)).rule
 
 

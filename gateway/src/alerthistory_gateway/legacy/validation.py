@@ -3,9 +3,10 @@
 import json
 from collections.abc import Mapping
 from email.message import Message
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, ValidationError
+from pydantic_core import PydanticKnownError
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -13,6 +14,18 @@ from alerthistory_gateway.legacy.json_errors import complaint
 from alerthistory_gateway.legacy.rendering import json_answer, refusal
 
 _M = TypeVar("_M", bound=BaseModel)
+
+
+def _encodable(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise PydanticKnownError("string_unicode") from error
+    return text
+
+
+EncodableText = Annotated[str, AfterValidator(_encodable)]
+"""A text without lone surrogates, which JSON can name and no RPC can carry."""
 
 
 class RefusedError(Exception):

@@ -27,7 +27,7 @@ from alerthistory_gateway.legacy.publishing import (
 )
 from alerthistory_gateway.legacy.rendering import iso_naive, json_answer, refusal
 from alerthistory_gateway.legacy.routing import ExactRoute
-from alerthistory_gateway.legacy.validation import read_query
+from alerthistory_gateway.legacy.validation import EncodableText, read_query
 from alerthistory_gateway.publishing_client import PublishingClient
 
 _ACTIONS = {
@@ -43,12 +43,12 @@ _MAX_BARE_TARGETS = 1000
 class RuleBody(BaseModel):
     """The body that adds a filter rule."""
 
-    name: str
+    name: EncodableText
     action: str = Field(pattern="^(allow|deny|delay)$")
     conditions: dict[str, Any]
     priority: int = Field(100, ge=1, le=1000)
     enabled: bool = True
-    target_name: str | None = None
+    target_name: EncodableText | None = None
 
 
 class RuleQuery(BaseModel):
