@@ -1,6 +1,5 @@
 """``/proxy/*`` but its webhook: the targets, figures, and filter rules of publishing."""
 
-import asyncio
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from starlette.routing import BaseRoute
 from alerthistory.classifier.v1 import classifier_service_pb2 as classifier_pb2
 from alerthistory.publisher.v1 import filter_rule_pb2, filter_service_pb2
 from alerthistory.publisher.v1 import publisher_service_pb2 as publisher_pb2
+from alerthistory.publisher.v1.target_pb2 import Target
 from alerthistory_common.clock import Clock
 from alerthistory_common.errors import NotFoundError
 from alerthistory_gateway.bodies import BodyReader
@@ -81,20 +81,15 @@ class ProxyManagement:
 
     async def targets(self, _: Request) -> Response:
         """Return the targets in the order of their configuration."""
-        targets, stats = await asyncio.gather(self._publisher.targets(), self._publisher.stats())
-        counts, unknown = by_target(stats), publisher_pb2.TargetStats()
+        targets, counts = await self._publisher.targets(), by_target(await self._publisher.stats())
+        unknown = publisher_pb2.TargetStats()
         return json_answer([proxy_target_document(each, counts.get(each.name, unknown)) for each in targets])
 
     async def stats(self, _: Request) -> Response:
         """Return figures about targets, rules and deliveries."""
-        status, stats, rules, targets, is_classified = await asyncio.gather(
-            self._publisher.status(),
-            self._publisher.stats(),
-            self._rules(),
-            self._publisher.targets(),
-            self._is_classified(),
-        )
-        deliveries = publisher_document(stats)
+        status = await self._publisher.status()
+        deliveries = publisher_document(await self._publisher.stats())
+        filters = self._filter_document(await self._rules(), await self._publisher.targets())
         return json_answer(
             {
                 "proxy_enabled": True,
@@ -104,18 +99,17 @@ class ProxyManagement:
                 "successful_publishes": deliveries["successful_publishes"],
                 "failed_publishes": deliveries["failed_publishes"],
                 "filtered_alerts": 0,
-                "classification_enabled": is_classified,
+                "classification_enabled": await self._is_classified(),
                 "target_discovery_stats": discovery_document(status),
-                "filter_stats": self._filter_document(rules, [each.name for each in targets]),
+                "filter_stats": filters,
                 "publisher_stats": deliveries,
             }
         )
 
     async def health(self, _: Request) -> Response:
         """Say how the parts are; targets do not come from Kubernetes, which the older service called degraded."""
-        status, _rules, is_classified = await asyncio.gather(
-            self._publisher.status(), self._rules(), self._is_classified()
-        )
+        status, is_classified = await self._publisher.status(), await self._is_classified()
+        await self._rules()  # A filter engine that cannot be reached is a 503, like everything here.
         return json_answer(
             {
                 "proxy_enabled": True,
@@ -183,9 +177,11 @@ class ProxyManagement:
         status = await ask("classifier", self._services.classifier.GetStatus, asked, timeout_s=self._timeout_s)
         return bool(status.model)
 
-    def _filter_document(self, rules: Sequence[filter_rule_pb2.FilterRule], targets: Sequence[str]) -> dict[str, Any]:
+    def _filter_document(
+        self, rules: Sequence[filter_rule_pb2.FilterRule], targets: Sequence[Target]
+    ) -> dict[str, Any]:
         by_scope = Counter(each.target for each in rules)
-        shown = dict.fromkeys([*by_scope, *(name for name in targets if name in self._bare_targets)])
+        shown = dict.fromkeys([*by_scope, *(each.name for each in targets if each.name in self._bare_targets)])
         return {
             "global_rules_count": by_scope[""],
             "target_specific_rules": {name: by_scope[name] for name in shown if name},

@@ -1,6 +1,5 @@
 """``/publishing/*``: the targets, what became of the deliveries to them, and test alerts."""
 
-import asyncio
 import json
 from collections.abc import Sequence
 from datetime import timedelta
@@ -127,7 +126,7 @@ class PublishingManagement:
         return json_answer({**document, "timestamp": self._now()})
 
     async def _documents(self) -> tuple[list[dict[str, Any]], list[publisher_pb2.TargetStats]]:
-        targets, stats = await asyncio.gather(self._publisher.targets(), self._publisher.stats())
+        targets, stats = await self._publisher.targets(), await self._publisher.stats()
         counts = by_target(stats)
         unknown = publisher_pb2.TargetStats()
         return [target_document(each, counts.get(each.name, unknown)) for each in targets], stats

@@ -57,6 +57,8 @@ class Filtering:
 
         What was ordered once is not denied later, and neither is the end of an alert whose beginning was ordered.
         """
+        if not any(planned):
+            return [list(names) for names in planned]
         denials = self._denials(await self._rule_book(), publications, planned)
         if denials:
             denials = await self._standing(denials, publications, planned)
