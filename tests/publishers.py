@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import URL
 
 from alerthistory.publisher.v1 import delivery_pb2, publisher_service_pb2, publisher_service_pb2_grpc
+from alerthistory.publisher.v1 import filter_service_pb2_grpc as filters_grpc
 from alerthistory.publisher.v1 import target_service_pb2_grpc as targets_grpc
 from alerthistory_common import alert_codec, migrate
 from alerthistory_common.alerts import AlertEvent, Instant, Verdict
@@ -51,6 +52,7 @@ class Publisher:
     registry: CollectorRegistry
     service: publisher_service_pb2_grpc.PublisherServiceStub
     targets: targets_grpc.TargetServiceStub
+    filters: filters_grpc.FilterServiceStub
 
     async def publish(self, *events: AlertEvent, verdict: Verdict | None = None) -> list[list[str]]:
         """Return the targets told about each of *events*."""
@@ -130,6 +132,7 @@ class Bench:
                     registry=host.registry,
                     service=publisher_service_pb2_grpc.PublisherServiceStub(channel),
                     targets=targets_grpc.TargetServiceStub(channel),
+                    filters=filters_grpc.FilterServiceStub(channel),
                 )
 
 

@@ -11,16 +11,11 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.select import Select
 
 from tests.fakes.browser import browser, complaints, require_browser
-from tests.integration.gateway.test_documentation import NOT_YET_SERVED
 from tests.payloads import ago, alert, webhook
 from tests.processes import short_folder, until
 from tests.suites import Suite
 
 pytestmark = pytest.mark.browser
-needs_dashboard = pytest.mark.skipif(
-    "/api/dashboard/overview" in NOT_YET_SERVED, reason="the gateway does not serve /api/dashboard/ yet"
-)
-
 _HOSTILE = [
     "<script>window.broken = 1</script>",
     "<img src=x onerror='window.broken = 1'>",
@@ -49,7 +44,6 @@ def shared() -> Iterator[Suite]:
             yield suite
 
 
-@needs_dashboard
 def test_page_shows_a_posted_alert_and_counts_it(suite: Suite, driver: Chrome) -> None:
     with suite.running():
         driver.get(f"{suite.url}/")
@@ -67,7 +61,6 @@ def test_page_shows_a_posted_alert_and_counts_it(suite: Suite, driver: Chrome) -
         assert complaints(driver) == []
 
 
-@needs_dashboard
 def test_hostile_texts_stay_text(suite: Suite, driver: Chrome) -> None:
     links = ["javascript:window.broken=1", "data:text/html,<script>1</script>", "JaVaScRiPt:alert(1)", "//elsewhere"]
     alerts = [
@@ -89,7 +82,6 @@ def test_hostile_texts_stay_text(suite: Suite, driver: Chrome) -> None:
         assert complaints(driver) == []
 
 
-@needs_dashboard
 def test_filters_restrict_the_list_and_stay_in_the_address(suite: Suite, driver: Chrome) -> None:
     with suite.running():
         _post(suite, alert("Here", namespace="shop"), alert("There", namespace="bank", ends_at=ago(seconds=1)))
@@ -106,7 +98,6 @@ def test_filters_restrict_the_list_and_stay_in_the_address(suite: Suite, driver:
         assert complaints(driver) == []
 
 
-@needs_dashboard
 def test_refreshing_keeps_focus_and_what_is_open(suite: Suite, driver: Chrome) -> None:
     with suite.running():
         _post(suite, alert("First"))
@@ -119,7 +110,6 @@ def test_refreshing_keeps_focus_and_what_is_open(suite: Suite, driver: Chrome) -
         assert complaints(driver) == []
 
 
-@needs_dashboard
 def test_mode_is_switched_and_the_switch_confirmed(suite: Suite, driver: Chrome) -> None:
     with suite.running():
         driver.get(f"{suite.url}/dashboard")
@@ -131,7 +121,6 @@ def test_mode_is_switched_and_the_switch_confirmed(suite: Suite, driver: Chrome)
         assert complaints(driver) == []
 
 
-@needs_dashboard
 def test_page_says_that_nobody_answers_and_recovers(suite: Suite, driver: Chrome) -> None:
     with suite.running():
         _post(suite, alert("Kept"))
@@ -148,7 +137,6 @@ def test_page_says_that_nobody_answers_and_recovers(suite: Suite, driver: Chrome
         until(lambda: not _text(driver, "alerts-state"), within_s=30, saying="the page has recovered")
 
 
-@needs_dashboard
 @pytest.mark.parametrize("width", [360, 800])
 def test_narrow_windows_need_no_scrolling_sideways(shared: Suite, driver: Chrome, width: int) -> None:
     screen = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}

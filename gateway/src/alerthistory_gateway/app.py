@@ -34,6 +34,8 @@ from alerthistory_gateway.routes.health import PROBES, HealthEndpoints
 from alerthistory_gateway.routes.history import HistoryEndpoint
 from alerthistory_gateway.routes.metrics import MetricsEndpoint
 from alerthistory_gateway.routes.pages import Pages
+from alerthistory_gateway.routes.proxy_management import ProxyManagement
+from alerthistory_gateway.routes.publishing import PublishingManagement
 from alerthistory_gateway.routes.report import ReportEndpoint
 from alerthistory_gateway.routes.universal_webhook import UniversalWebhookEndpoints
 from alerthistory_gateway.routes.webhook import WebhookEndpoint
@@ -113,6 +115,8 @@ def _routes(
         *universal.routes(),
         *health.webhook_routes(),
         *universal.proxy_routes(),
+        *ProxyManagement(services, bodies=bodies, timeout_s=limit_s, clock=clock).routes(),
+        *PublishingManagement(services, bodies=bodies, timeout_s=limit_s, clock=clock).routes(),
         *DashboardEndpoints(services, timeout_s=limit_s, clock=clock).routes(),
         *EnrichmentEndpoint(services, bodies=bodies, families=families, timeout_s=limit_s).routes(),
         *health.routes(),

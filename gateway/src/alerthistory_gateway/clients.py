@@ -9,7 +9,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from alerthistory.classifier.v1.classifier_service_pb2_grpc import ClassifierServiceStub
 from alerthistory.history.v1.history_service_pb2_grpc import HistoryServiceStub
 from alerthistory.ingest.v1.ingest_service_pb2_grpc import IngestServiceStub
+from alerthistory.publisher.v1.filter_service_pb2_grpc import FilterServiceStub
 from alerthistory.publisher.v1.publisher_service_pb2_grpc import PublisherServiceStub
+from alerthistory.publisher.v1.target_service_pb2_grpc import TargetServiceStub
 from alerthistory_common import channels
 from alerthistory_common.errors import DeadlineExceededError, UnavailableError
 
@@ -33,6 +35,8 @@ class Services:
         self.history = HistoryServiceStub(history)
         self.classifier = ClassifierServiceStub(classifier)
         self.publisher = PublisherServiceStub(publisher)
+        self.targets = TargetServiceStub(publisher)
+        self.filters = FilterServiceStub(publisher)
         self._health = {
             "alerthistory.ingest.v1.IngestService": health_pb2_grpc.HealthStub(ingest),
             "alerthistory.history.v1.HistoryService": health_pb2_grpc.HealthStub(history),

@@ -14,11 +14,10 @@ _LIMIT_S = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wiring:
-    """``has_llm``: an LLM judges. ``targets``: how many there are. ``is_metrics_only``: none, though some could be."""
+    """``has_llm``: an LLM judges. ``targets``: how many there are."""
 
     has_llm: bool = False
     targets: int = 0
-    is_metrics_only: bool = False
 
 
 class WiringReader:
@@ -40,10 +39,6 @@ class WiringReader:
                 self._fresh_until = asyncio.get_running_loop().time() + _FRESH_S
             return self._known
 
-    def forget(self) -> None:
-        """Ask anew the next time: something was just changed."""
-        self._fresh_until = 0.0
-
     async def _ask_classifier(self) -> None:
         try:
             asked = classifier_pb2.GetStatusRequest()
@@ -58,5 +53,4 @@ class WiringReader:
             status = await ask("publisher", self._services.publisher.GetStatus, asked, timeout_s=_LIMIT_S)
         except AlertHistoryError:
             return
-        is_metrics_only = status.mode == publisher_pb2.PUBLISHING_MODE_METRICS_ONLY
-        self._known = replace(self._known, targets=status.targets, is_metrics_only=is_metrics_only)
+        self._known = replace(self._known, targets=status.targets)

@@ -256,7 +256,7 @@ async def test_metrics_move_when_what_they_count_happens(gateway: Gateway) -> No
     suite = gateway.suite
     suite.classifier.status.verdicts.add(severity=alert_pb2.SEVERITY_CRITICAL, source="rules", count=3)
     suite.classifier.status.transparent_events = 2
-    suite.publisher.stats.targets.add(target="ops", delivered=4, dead=1)
+    suite.publisher.stats.append(publisher_pb2.TargetStats(target="ops", delivered=4, dead=1))
     for path in ("/webhook", "/webhook/"):
         await gateway.client.post(path, json={"alerts": [{"labels": {"alertname": "A"}}]})
     suite.ingest.error = (grpc.StatusCode.UNAVAILABLE, "away")

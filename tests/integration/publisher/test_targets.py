@@ -21,13 +21,16 @@ TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 TRACEPARENT = f"00-{TRACE_ID}-b7ad6b7169203331-01"
 
 
-async def test_targets_are_shown_without_their_secrets(bench: Bench, ops: Receiver) -> None:
+async def test_targets_are_shown_and_only_the_url_tells_a_secret(bench: Bench, ops: Receiver) -> None:
     bench.configure({"name": "ops", "url": ops.url, "send_resolved": False}, {"name": "b", "url": ops.url})
     async with bench.publisher() as publisher:
         answer = await publisher.targets.ListTargets(target_service_pb2.ListTargetsRequest())
     assert [each.name for each in answer.targets] == ["ops", "b"]
     assert answer.targets[0].address == f"http://127.0.0.1:{ops.port}"
     assert not answer.targets[0].sends_resolved
+    assert answer.targets[0].url == ops.url
+    for each in answer.targets:
+        each.ClearField("url")
     assert "s3cr3t" not in str(answer)
 
 

@@ -6,7 +6,6 @@ import pytest
 
 from alerthistory_common.alerts import EventKind, Instant
 from alerthistory_publisher.domain.deliveries import Claim, DeliveryState, Publication
-from alerthistory_publisher.domain.formats.webhook import body
 from alerthistory_publisher.domain.outcomes import (
     Answer,
     Outcome,
@@ -22,6 +21,7 @@ from alerthistory_publisher.domain.plan import plan
 from alerthistory_publisher.domain.targets import Target
 from tests.events import FIRED_AT, event
 
+OPS = Target(name="ops", format="webhook", url="https://example.com")
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
@@ -102,7 +102,7 @@ def test_texts_of_receivers_are_cut_cleaned_and_free_of_secrets() -> None:
 
 
 def test_a_parcel_carries_the_key_of_its_event_and_target() -> None:
-    first, again = (pack(claim(attempt=n), format=body, now=later(FIRED_AT, timedelta(seconds=n))) for n in (1, 2))
+    first, again = (pack(claim(attempt=n), target=OPS, now=later(FIRED_AT, timedelta(seconds=n))) for n in (1, 2))
     assert first.headers["webhook-id"] == again.headers["webhook-id"]
     assert first.body == again.body
     assert int(again.headers["webhook-timestamp"]) == int(first.headers["webhook-timestamp"]) + 1
@@ -111,9 +111,9 @@ def test_a_parcel_carries_the_key_of_its_event_and_target() -> None:
 
 
 def test_only_a_young_first_attempt_continues_the_trace() -> None:
-    fresh = pack(claim(), format=body, now=FIRED_AT)
-    retried = pack(claim(attempt=2), format=body, now=FIRED_AT)
-    old = pack(claim(), format=body, now=later(FIRED_AT, timedelta(minutes=5)))
+    fresh = pack(claim(), target=OPS, now=FIRED_AT)
+    retried = pack(claim(attempt=2), target=OPS, now=FIRED_AT)
+    old = pack(claim(), target=OPS, now=later(FIRED_AT, timedelta(minutes=5)))
     assert (fresh.parent, fresh.linked) == (TRACE, "")
     assert [(each.parent, each.linked) for each in (retried, old)] == [("", TRACE)] * 2
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from alerthistory_publisher.adapters.targets_file import read_targets
+from alerthistory_publisher.domain.formats.choice import FORMATS
 from alerthistory_publisher.domain.targets import InvalidTargetsError
 
 _FIELDS = "name: ops, format: webhook, url: 'https://example.com/s3cret'"
@@ -26,7 +27,16 @@ def test_a_target_is_read_with_defaults_and_secrets_from_files(tmp_path: Path) -
     assert found.headers == (("Authorization", "Bearer s3cret"), ("X-Team", "ops"))
 
 
-@pytest.mark.parametrize("text", ["targets: []", "targets:"])
+def test_a_target_may_have_any_format_and_pagerduty_a_routing_key(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("r0uting\n")
+    entries = [f"{{name: {name}, format: {name}, url: 'https://example.com'}}" for name in FORMATS]
+    keyed = f"{{name: pd, format: pagerduty, url: 'https://example.com', routing_key: {{file: '{tmp_path}/key'}}}}"
+    found = read_targets(write(tmp_path, f"targets: [{', '.join([*entries, keyed])}]"))
+    assert [each.format for each in found] == [*FORMATS, "pagerduty"]
+    assert found[-1].routing_key == "r0uting"
+
+
+@pytest.mark.parametrize("text", ["", "# none", "targets: []", "targets:"])
 def test_a_file_without_targets_is_fine(tmp_path: Path, text: str) -> None:
     assert read_targets(write(tmp_path, text)) == ()
 
@@ -43,7 +53,10 @@ def test_a_file_without_targets_is_fine(tmp_path: Path, text: str) -> None:
         (f"targets: [{{{_FIELDS}, timeout_s: 0}}]", "timeout_s: Input should be greater than 0"),
         (f"targets: [{{{_FIELDS}, enabled: s3cret}}]", "enabled: Input should be a valid boolean"),
         ("targets: [{name: ops, format: webhook}]", "url: Field required"),
-        ("targets: [{name: ops, format: slck, url: 'http://a'}]", "format: Input should be 'webhook'"),
+        (
+            "targets: [{name: ops, format: slck, url: 'http://a'}]",
+            "format: Input should be 'alertmanager', 'pagerduty', 'rootly', 'slack' or 'webhook'",
+        ),
         ("targets: [{name: Ops, format: webhook, url: 'http://a'}]", "name: must consist of lower-case letters"),
         ("targets: [{name: a, format: webhook, url: 'ftp://s3cret'}]", "url: Value error, must be an http:// or https"),
         ("targets: [{name: a, format: webhook, url: 'http://'}]", "must be an http:// or https:// URL with a host"),
@@ -57,6 +70,11 @@ def test_a_file_without_targets_is_fine(tmp_path: Path, text: str) -> None:
             "'X-A': the value must be a text in quotes, or {file: PATH}",
         ),
         (f"targets: [{{{_FIELDS}, headers: {{X-A: {{file: /no/such}}}}}}]", "'X-A': its file /no/such cannot be read"),
+        (f"targets: [{{{_FIELDS}, routing_key: s3cret}}]", "routing_key is for the format pagerduty only"),
+        (
+            "targets: [{name: a, format: pagerduty, url: 'http://a', routing_key: [s3cret]}]",
+            "routing_key: the value must be a text in quotes, or {file: PATH}",
+        ),
         (f"targets: [{{{_FIELDS}}}, {{{_FIELDS}}}]", "2 targets are called 'ops'"),
     ],
 )

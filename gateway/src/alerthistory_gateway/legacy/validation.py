@@ -3,9 +3,10 @@
 import json
 from collections.abc import Mapping
 from email.message import Message
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, ValidationError
+from pydantic_core import PydanticKnownError
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -13,6 +14,18 @@ from alerthistory_gateway.legacy.json_errors import complaint
 from alerthistory_gateway.legacy.rendering import json_answer, refusal
 
 _M = TypeVar("_M", bound=BaseModel)
+
+
+def _encodable(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise PydanticKnownError("string_unicode") from error
+    return text
+
+
+EncodableText = Annotated[str, AfterValidator(_encodable)]
+"""A text without lone surrogates, which JSON can name and no RPC can carry."""
 
 
 class RefusedError(Exception):
@@ -34,19 +47,21 @@ def read_query(request: Request, model: type[_M]) -> _M:
 
 def read_body(request: Request, body: bytes, model: type[_M]) -> _M:
     """Return *body* as *model*; raise RefusedError as the contract says for bodies that are not JSON, or not right."""
-    return as_model(read_json(request, body), model)
+    return body_as(body_content(request, body), model)
 
 
-def read_json(request: Request, body: bytes) -> Any:
-    """Return the JSON value in *body*, None when it is empty, and a text when it claims to be something else.
+def body_content(request: Request, body: bytes) -> Any:
+    """Return what *body* holds, None when it is empty: JSON, or its text when its type is another.
 
-    Raises RefusedError when it is not JSON. Services that are away are looked at between this and ``as_model``.
+    Raises RefusedError as the contract says for JSON that cannot be read.
     """
-    return _parsed(body) if _is_json(request.headers.get("content-type")) else body.decode(errors="replace") or None
+    if not body:
+        return None
+    return _parsed(body) if _is_json(request.headers.get("content-type")) else body.decode(errors="replace")
 
 
-def as_model(content: Any, model: type[_M]) -> _M:
-    """Return the body *content* as *model*; raise RefusedError that names everything that is wrong."""
+def body_as(content: Any, model: type[_M]) -> _M:
+    """Return the *content* of a body as *model*; raise RefusedError as the contract says when it is not right."""
     if content is None:
         raise RefusedError(_unprocessable({"type": "missing", "loc": ["body"], "msg": "Field required", "input": None}))
     if not isinstance(content, dict):
@@ -72,8 +87,6 @@ def _shown(error: dict[str, Any], where: str) -> dict[str, Any]:
 
 
 def _parsed(body: bytes) -> Any:
-    if not body:
-        return None
     try:
         return json.loads(body)
     except json.JSONDecodeError as error:

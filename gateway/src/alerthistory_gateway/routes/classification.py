@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute
 from alerthistory_gateway.bodies import BodyReader
 from alerthistory_gateway.legacy.rendering import refusal
 from alerthistory_gateway.legacy.routing import ExactRoute
-from alerthistory_gateway.legacy.validation import read_json
+from alerthistory_gateway.legacy.validation import body_content
 
 
 class ClassificationEndpoints:
@@ -30,7 +30,7 @@ class ClassificationEndpoints:
 
     async def bulk(self, request: Request) -> Response:
         """Refuse a body that is not JSON first."""
-        read_json(request, await self._bodies.read(request))
+        body_content(request, await self._bodies.read(request))
         return await self.absent(request)
 
     async def absent(self, _: Request) -> Response:

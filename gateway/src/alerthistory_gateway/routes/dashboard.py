@@ -19,14 +19,13 @@ from alerthistory_common.clock import Clock
 from alerthistory_common.errors import AlertHistoryError
 from alerthistory_gateway.clients import Services, ask
 from alerthistory_gateway.legacy.classifications import beside_an_alert, recommendation
-from alerthistory_gateway.legacy.discovery import discovery_stats, mode_text
 from alerthistory_gateway.legacy.ordering import tie_order
+from alerthistory_gateway.legacy.publishing import discovery_document, mode_word
 from alerthistory_gateway.legacy.rendering import iso_naive, json_answer
 from alerthistory_gateway.legacy.routing import ExactRoute
 from alerthistory_gateway.legacy.validation import read_query
 
 _DAY_HOURS = 24
-_METRICS_ONLY = publisher_pb2.PUBLISHING_MODE_METRICS_ONLY
 _Confidence = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -91,7 +90,7 @@ class DashboardEndpoints:
                 "classified_alerts": judged.classifications,
                 "classification_cache_hit_rate": 0.0,
                 "publishing_targets": published.targets,
-                "publishing_mode": mode_text(is_metrics_only=published.mode == _METRICS_ONLY),
+                "publishing_mode": mode_word(published),
                 "successful_publishes": published.delivered,
                 "failed_publishes": published.dead,
                 "system_healthy": is_healthy,
@@ -248,11 +247,10 @@ def _classification(status: classifier_pb2.GetStatusResponse | None) -> _State:
 def _publishing(status: publisher_pb2.GetStatusResponse | None) -> _State:
     if status is None:
         return _NO_ANSWER
-    is_metrics_only = status.mode == _METRICS_ONLY
     return "healthy" if status.targets else "degraded", {
         "targets_count": status.targets,
-        "mode": mode_text(is_metrics_only=is_metrics_only),
-        "discovery_stats": discovery_stats(targets=status.targets, is_metrics_only=is_metrics_only),
+        "mode": mode_word(status),
+        "discovery_stats": discovery_document(status),
     }
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import grpc
 
-from alerthistory.publisher.v1 import publisher_service_pb2_grpc, target_service_pb2_grpc
+from alerthistory.publisher.v1 import filter_service_pb2_grpc, publisher_service_pb2_grpc, target_service_pb2_grpc
 from alerthistory_common import migrate
 from alerthistory_common.clock import Clock, SystemClock
 from alerthistory_common.component import Component
@@ -18,20 +18,24 @@ from alerthistory_common.database import database_url, open_database
 from alerthistory_common.process import Host
 from alerthistory_common.settings import SettingsError
 from alerthistory_publisher.adapters.http_sender import open_sender
+from alerthistory_publisher.adapters.rules import SqlRuleStore
 from alerthistory_publisher.adapters.store import SqlDeliveryStore
 from alerthistory_publisher.adapters.targets_file import TargetsFile
 from alerthistory_publisher.application.dispatch import Dispatcher
+from alerthistory_publisher.application.filtering import Filtering
 from alerthistory_publisher.application.publish import Publishing
 from alerthistory_publisher.application.targets import TargetDirectory
+from alerthistory_publisher.application.testing import Testing
 from alerthistory_publisher.application.upkeep import keep_up
 from alerthistory_publisher.domain.outcomes import Backoff, full_jitter
 from alerthistory_publisher.domain.targets import InvalidTargetsError
 from alerthistory_publisher.metrics import PublisherMetrics
-from alerthistory_publisher.servicer import PublisherServicer, TargetServicer
+from alerthistory_publisher.servicer import FilterServicer, PublisherServicer, TargetServicer
 from alerthistory_publisher.settings import PublisherSettings
 
 SCHEMA = "publisher"
 MIGRATIONS = Path(__file__).parent / "migrations"
+_SERVICES = tuple(f"alerthistory.publisher.v1.{name}Service" for name in ("Publisher", "Target", "Filter"))
 _DRAIN_SHARE = 0.7
 _TARGETS = PublisherSettings.variable("targets_file")
 
@@ -46,12 +50,13 @@ async def open_publisher(
 ) -> AsyncIterator[Component]:
     """Yield the publisher. *clock* and *backoff* are for tests."""
     clock = clock or SystemClock()
-    directory = TargetDirectory(TargetsFile(settings.targets_file))
+    directory = TargetDirectory(TargetsFile(settings.targets_file), has_source=settings.targets_file is not None)
     await _load_targets(directory)
     url = database_url(host.settings, settings.database_url, SCHEMA)
     async with open_database(url, schema=SCHEMA) as database, open_sender(host.telemetry) as sender:
         await migrate.require_current(database, scripts=MIGRATIONS, program="alerthistory-publisher")
         store, metrics = SqlDeliveryStore(database), PublisherMetrics(host.registry)
+        filtering = Filtering(SqlRuleStore(database), store, metrics=metrics)
         dispatcher = Dispatcher(
             store,
             sender,
@@ -64,6 +69,7 @@ async def open_publisher(
         publishing = Publishing(
             store,
             directory,
+            filtering,
             clock=clock,
             metrics=metrics,
             max_age=timedelta(seconds=settings.max_age_s),
@@ -74,8 +80,11 @@ async def open_publisher(
             publisher_service_pb2_grpc.add_PublisherServiceServicer_to_server(
                 PublisherServicer(publishing, directory, clock=clock), server
             )
-            target_service_pb2_grpc.add_TargetServiceServicer_to_server(TargetServicer(directory), server)
-            return "alerthistory.publisher.v1.PublisherService", "alerthistory.publisher.v1.TargetService"
+            target_service_pb2_grpc.add_TargetServiceServicer_to_server(
+                TargetServicer(directory, Testing(directory, sender, clock=clock), clock=clock), server
+            )
+            filter_service_pb2_grpc.add_FilterServiceServicer_to_server(FilterServicer(filtering), server)
+            return _SERVICES
 
         async with asyncio.TaskGroup() as tasks:
             background = [

@@ -10,6 +10,14 @@ class PublisherMetrics:
         self.events = Counter(
             "alerthistory_publisher_events_total", "Events that were to be published", ["kind"], registry=registry
         )
+        self.denied = Counter(
+            "alerthistory_publisher_denied_total", "Alerts kept from a target by a rule", ["target"], registry=registry
+        )
+        self.unfiltered = Counter(
+            "alerthistory_publisher_unfiltered_total",
+            "Calls that published without filter rules, because these could not be read",
+            registry=registry,
+        )
         self.deliveries = Counter(
             "alerthistory_publisher_deliveries_total",
             "Deliveries that ended, by target and how: delivered or dead",

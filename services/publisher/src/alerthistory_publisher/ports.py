@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from alerthistory_common.alerts import Instant
-from alerthistory_publisher.domain.deliveries import Claim, Delivery, DeliveryFilter, Figures, Order
+from alerthistory_common.alerts import AlertEvent, Instant
+from alerthistory_publisher.domain.deliveries import Claim, Delivery, DeliveryFilter, Figures, Order, TargetFigures
+from alerthistory_publisher.domain.filters import FilterRule
 from alerthistory_publisher.domain.outcomes import Answer, Step
 from alerthistory_publisher.domain.parcels import Parcel
 from alerthistory_publisher.domain.targets import Target
@@ -25,6 +26,10 @@ class DeliveryStore(Protocol):
 
     async def order(self, orders: Sequence[Order]) -> None:
         """Keep *orders*, durably and in their order; those that are already kept are left alone."""
+        ...
+
+    async def told(self, candidates: Sequence[tuple[AlertEvent, str]]) -> set[tuple[str, str]]:
+        """Return the (event id, target) of those *candidates* that were ordered, or that end what was ordered."""
         ...
 
     async def claim(self, rooms: Sequence[Room], *, now: Instant) -> list[Claim]:
@@ -49,6 +54,26 @@ class DeliveryStore(Protocol):
 
     async def figures(self) -> Figures:
         """Return how many deliveries stand where."""
+        ...
+
+    async def figures_by_target(self) -> list[TargetFigures]:
+        """Return how many deliveries stand where, of each target that has any, by name."""
+        ...
+
+
+class RuleStore(Protocol):
+    """Keeps filter rules. Every method raises StoreUnavailableError while the database is away."""
+
+    async def list_all(self) -> list[FilterRule]:
+        """Return all rules, by priority and age; what this version cannot read is left out."""
+        ...
+
+    async def add(self, rule: FilterRule) -> None:
+        """Keep *rule*, durably."""
+        ...
+
+    async def delete(self, name: str, target: str) -> int:
+        """Delete all rules of *name* for *target*; return how many there were."""
         ...
 
 

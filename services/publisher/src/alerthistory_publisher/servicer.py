@@ -1,14 +1,19 @@
 """The RPCs of the publisher: protobuf to domain and back, and no rules."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from alerthistory.publisher.v1 import (
     delivery_pb2,
+    filter_rule_pb2,
+    filter_service_pb2,
+    filter_service_pb2_grpc,
     publisher_service_pb2,
     publisher_service_pb2_grpc,
     target_pb2,
@@ -20,21 +25,37 @@ from alerthistory_common.alerts import Fingerprint, Instant
 from alerthistory_common.clock import Clock
 from alerthistory_common.errors import FieldViolation, InvalidArgumentError, PageTokenMismatchError
 from alerthistory_common.telemetry import current_traceparent
+from alerthistory_publisher.application.filtering import Filtering
 from alerthistory_publisher.application.publish import Publishing
 from alerthistory_publisher.application.targets import TargetDirectory
-from alerthistory_publisher.domain.deliveries import Delivery, DeliveryFilter, DeliveryState, Publication
-from alerthistory_publisher.domain.targets import Target
+from alerthistory_publisher.application.testing import TEST_TIMEOUT, Testing
+from alerthistory_publisher.domain.deliveries import Delivery, DeliveryFilter, DeliveryState, Publication, TargetFigures
+from alerthistory_publisher.domain.filters import DEFAULT_PRIORITY, FilterAction, FilterRule
+from alerthistory_publisher.domain.targets import PublishingMode, Target
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
 _MAX_ITEMS = 1000
 _MAX_EVENT_ID = 200
+_MAX_NAME = 1000
+_MAX_PRIORITY = 1000
+_MAX_CONDITIONS_BYTES = 64 * 1024
 _PAGE_SIZE = 50
 _STATES = {
     DeliveryState.PENDING: delivery_pb2.DELIVERY_STATE_PENDING,
     DeliveryState.DELIVERED: delivery_pb2.DELIVERY_STATE_DELIVERED,
     DeliveryState.DEAD: delivery_pb2.DELIVERY_STATE_DEAD,
 }
+_MODES = {
+    PublishingMode.INTELLIGENT: publisher_service_pb2.PUBLISHING_MODE_INTELLIGENT,
+    PublishingMode.METRICS_ONLY: publisher_service_pb2.PUBLISHING_MODE_METRICS_ONLY,
+}
+_ACTIONS = {
+    FilterAction.ALLOW: filter_rule_pb2.FILTER_ACTION_ALLOW,
+    FilterAction.DENY: filter_rule_pb2.FILTER_ACTION_DENY,
+    FilterAction.DELAY: filter_rule_pb2.FILTER_ACTION_DELAY,
+}
+_ACTIONS_BACK = {value: key for key, value in _ACTIONS.items()}
 _STATES_BACK = {value: key for key, value in _STATES.items()}
 
 
@@ -84,6 +105,15 @@ class PublisherServicer(publisher_service_pb2_grpc.PublisherServiceServicer):
         count = await self._publishing.retry(request.delivery_ids)
         return publisher_service_pb2.RetryDeliveriesResponse(retried_count=count)
 
+    async def GetStats(  # noqa: N802
+        self,
+        request: publisher_service_pb2.GetStatsRequest,
+        context: Context,
+    ) -> publisher_service_pb2.GetStatsResponse:
+        """Count the deliveries of every target."""
+        found = await self._publishing.figures_by_target()
+        return publisher_service_pb2.GetStatsResponse(targets=[_stats_message(each) for each in found])
+
     async def GetStatus(  # noqa: N802
         self,
         request: publisher_service_pb2.GetStatusRequest,
@@ -101,14 +131,18 @@ class PublisherServicer(publisher_service_pb2_grpc.PublisherServiceServicer):
             dead=figures.dead,
             oldest_pending_age=age,
             started_at=alert_codec.timestamp(self._started_at),
+            mode=_MODES[self._directory.mode],
+            targets_refreshed_at=_optional_timestamp(self._directory.refreshed_at),
         )
 
 
 class TargetServicer(target_service_pb2_grpc.TargetServiceServicer):
-    """Shows and reloads the targets."""
+    """Shows, reloads and tests the targets."""
 
-    def __init__(self, directory: TargetDirectory) -> None:
+    def __init__(self, directory: TargetDirectory, testing: Testing, *, clock: Clock) -> None:
         self._directory = directory
+        self._testing = testing
+        self._clock = clock
 
     async def ListTargets(  # noqa: N802
         self,
@@ -124,8 +158,58 @@ class TargetServicer(target_service_pb2_grpc.TargetServiceServicer):
         context: Context,
     ) -> target_service_pb2.RefreshTargetsResponse:
         """Read the configuration anew; FAILED_PRECONDITION when it is wrong."""
-        await self._directory.refresh()
+        await self._directory.refresh(asked_at=self._clock.now())
         return target_service_pb2.RefreshTargetsResponse(targets=_target_messages(self._directory.targets))
+
+    async def TestTarget(  # noqa: N802
+        self,
+        request: target_service_pb2.TestTargetRequest,
+        context: Context,
+    ) -> target_service_pb2.TestTargetResponse:
+        """Send a test alert, once; what came of it is an answer, never an error."""
+        limit = request.timeout.ToTimedelta() if request.HasField("timeout") else TEST_TIMEOUT
+        result = await self._testing.test(request.target, request.alert_json, limit=limit)
+        return target_service_pb2.TestTargetResponse(
+            is_delivered=result.is_delivered,
+            status_code=result.status,
+            response_time=alert_codec.duration(result.response_time),
+            problem=result.problem,
+        )
+
+
+class FilterServicer(filter_service_pb2_grpc.FilterServiceServicer):
+    """Keeps the filter rules."""
+
+    def __init__(self, filtering: Filtering) -> None:
+        self._filtering = filtering
+
+    async def ListRules(  # noqa: N802
+        self,
+        request: filter_service_pb2.ListRulesRequest,
+        context: Context,
+    ) -> filter_service_pb2.ListRulesResponse:
+        """Return all rules, by priority."""
+        rules = await self._filtering.rules()
+        return filter_service_pb2.ListRulesResponse(rules=[_rule_message(each) for each in rules])
+
+    async def CreateRule(  # noqa: N802
+        self,
+        request: filter_service_pb2.CreateRuleRequest,
+        context: Context,
+    ) -> filter_service_pb2.CreateRuleResponse:
+        """Add a rule; OK once it is durable."""
+        rule = _rule(request.rule)
+        await self._filtering.add(rule)
+        return filter_service_pb2.CreateRuleResponse(rule=_rule_message(rule))
+
+    async def DeleteRule(  # noqa: N802
+        self,
+        request: filter_service_pb2.DeleteRuleRequest,
+        context: Context,
+    ) -> filter_service_pb2.DeleteRuleResponse:
+        """Delete all rules of a name for a target; NOT_FOUND when there is none."""
+        count = await self._filtering.delete(request.name, request.target)
+        return filter_service_pb2.DeleteRuleResponse(deleted_count=count)
 
 
 def _check_count(count: int, field: str) -> None:
@@ -179,7 +263,6 @@ def _before(cursor: paging.Cursor | None) -> int | None:
 
 
 def _delivery_message(delivery: Delivery) -> delivery_pb2.Delivery:
-    due_at, delivered_at = delivery.next_attempt_at, delivery.delivered_at
     return delivery_pb2.Delivery(
         delivery_id=delivery.delivery_id,
         event_id=delivery.event_id,
@@ -192,8 +275,63 @@ def _delivery_message(delivery: Delivery) -> delivery_pb2.Delivery:
         last_result=delivery.last_result,
         last_status_code=delivery.last_status_code,
         created_at=alert_codec.timestamp(delivery.ordered_at),
-        next_attempt_at=None if due_at is None else alert_codec.timestamp(due_at),
-        delivered_at=None if delivered_at is None else alert_codec.timestamp(delivered_at),
+        next_attempt_at=_optional_timestamp(delivery.next_attempt_at),
+        delivered_at=_optional_timestamp(delivery.delivered_at),
+    )
+
+
+def _rule(message: filter_rule_pb2.FilterRule) -> FilterRule:
+    """Return the rule in *message*; raise InvalidArgumentError naming every field that cannot be used."""
+    priority = message.priority or DEFAULT_PRIORITY
+    problems = {
+        "rule.name": "" if 0 < len(message.name) <= _MAX_NAME else f"must have 1 to {_MAX_NAME} characters",
+        "rule.action": "" if message.action in _ACTIONS_BACK else "must be allow, deny or delay",
+        "rule.conditions_json": _conditions_problem(message.conditions_json),
+        "rule.priority": "" if 1 <= priority <= _MAX_PRIORITY else f"must be 1 to {_MAX_PRIORITY}",
+        "rule.target": "" if len(message.target) <= _MAX_NAME else f"must have at most {_MAX_NAME} characters",
+    }
+    violations = [FieldViolation(field=field, description=text) for field, text in problems.items() if text]
+    if violations:
+        text = "; ".join(f"{each.field} {each.description}" for each in violations)
+        raise InvalidArgumentError(f"the filter rule cannot be used: {text}", *violations)
+    return FilterRule(
+        name=message.name,
+        action=_ACTIONS_BACK[message.action],
+        conditions_json=message.conditions_json or b"{}",
+        priority=priority,
+        is_enabled=message.is_enabled,
+        target=message.target,
+    )
+
+
+def _conditions_problem(content: bytes) -> str:
+    if len(content) > _MAX_CONDITIONS_BYTES:
+        return f"must have at most {_MAX_CONDITIONS_BYTES} bytes"
+    try:
+        is_object = isinstance(json.loads(content.decode() or "{}"), dict)
+    except (ValueError, RecursionError):
+        is_object = False
+    return "" if is_object else "must be a JSON object"
+
+
+def _rule_message(rule: FilterRule) -> filter_rule_pb2.FilterRule:
+    return filter_rule_pb2.FilterRule(
+        name=rule.name,
+        action=_ACTIONS[rule.action],
+        conditions_json=rule.conditions_json,
+        priority=rule.priority,
+        is_enabled=rule.is_enabled,
+        target=rule.target,
+    )
+
+
+def _stats_message(figures: TargetFigures) -> publisher_service_pb2.TargetStats:
+    return publisher_service_pb2.TargetStats(
+        target=figures.target,
+        delivered=figures.delivered,
+        dead=figures.dead,
+        pending=figures.pending,
+        last_delivered_at=_optional_timestamp(figures.last_delivered_at),
     )
 
 
@@ -205,9 +343,14 @@ def _target_messages(targets: Iterable[Target]) -> list[target_pb2.Target]:
             address=each.address,
             is_enabled=each.is_enabled,
             sends_resolved=each.sends_resolved,
+            url=each.url,
         )
         for each in targets
     ]
+
+
+def _optional_timestamp(moment: Instant | None) -> Timestamp | None:
+    return None if moment is None else alert_codec.timestamp(moment)
 
 
 def _age(since: Instant, now: Instant) -> timedelta:

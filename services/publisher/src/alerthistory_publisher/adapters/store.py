@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from hashlib import sha256
+from itertools import groupby
 from typing import Any
 
 import structlog
@@ -9,7 +10,7 @@ from sqlalchemy import ColumnElement, Row, Select, exists, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from alerthistory_common.alerts import EventKind, Fingerprint, Instant
+from alerthistory_common.alerts import AlertEvent, EventKind, Fingerprint, Instant
 from alerthistory_common.database import Database
 from alerthistory_publisher.adapters.content import decode, encode
 from alerthistory_publisher.adapters.tables import deliveries
@@ -20,12 +21,14 @@ from alerthistory_publisher.domain.deliveries import (
     DeliveryState,
     Figures,
     Order,
+    TargetFigures,
 )
 from alerthistory_publisher.domain.outcomes import Step
 from alerthistory_publisher.ports import Room
 
 _LOG = structlog.get_logger(__name__)
 _PENDING = DeliveryState.PENDING.value
+_BEGINNINGS = [kind.value for kind in EventKind if kind.is_firing]
 
 
 class SqlDeliveryStore:
@@ -40,6 +43,28 @@ class SqlDeliveryStore:
         insert = postgresql.insert if self._database.dialect == "postgresql" else sqlite.insert
         statement = insert(deliveries).on_conflict_do_nothing(index_elements=["event_id", "target"])
         await self._database.write(lambda connection: connection.execute(statement, rows))
+
+    async def told(self, candidates: Sequence[tuple[AlertEvent, str]]) -> set[tuple[str, str]]:
+        """Return the (event id, target) of those *candidates* that were ordered, or that end what was ordered."""
+        event_ids = {event.event_id for event, _ in candidates}
+        ended = {_hash(event.fingerprint) for event, _ in candidates if not event.kind.is_firing}
+        same = select(deliveries.c.event_id, deliveries.c.target).where(deliveries.c.event_id.in_(event_ids))
+        begun = (
+            select(deliveries.c.fp_hash, deliveries.c.target)
+            .where(deliveries.c.fp_hash.in_(ended), deliveries.c.kind.in_(_BEGINNINGS))
+            .distinct()
+        )
+
+        async def work(connection: AsyncConnection) -> set[tuple[str, str]]:
+            ordered = {(row.event_id, row.target) for row in await connection.execute(same)}
+            open_ones = {(row.fp_hash, row.target) for row in await connection.execute(begun)}
+            return ordered | {
+                (event.event_id, target)
+                for event, target in candidates
+                if not event.kind.is_firing and (_hash(event.fingerprint), target) in open_ones
+            }
+
+        return await self._database.read(work)
 
     async def claim(self, rooms: Sequence[Room], *, now: Instant) -> list[Claim]:
         """Claim due deliveries, at most as many as there is room, and per (target, alert) only the oldest pending."""
@@ -116,6 +141,21 @@ class SqlDeliveryStore:
             return Figures(**by_state, oldest_pending_at=None if since is None else Instant(since))
 
         return await self._database.read(work)
+
+    async def figures_by_target(self) -> list[TargetFigures]:
+        """Return how many deliveries stand where, of each target that has any, by name."""
+        statement = (
+            select(
+                deliveries.c.target,
+                deliveries.c.state,
+                func.count().label("number"),
+                func.max(deliveries.c.delivered_at).label("last"),
+            )
+            .group_by(deliveries.c.target, deliveries.c.state)
+            .order_by(deliveries.c.target)
+        )
+        rows = list(await self._database.read(lambda connection: connection.execute(statement)))
+        return [_target_figures(name, list(group)) for name, group in groupby(rows, key=lambda row: row.target)]
 
 
 async def _claim(connection: AsyncConnection, room: Room, now: Instant) -> list[Claim]:
@@ -224,6 +264,15 @@ def _delivery(row: Row[Any]) -> Delivery:
         ordered_at=Instant(row.ordered_at),
         next_attempt_at=None if row.due_at is None else Instant(row.due_at),
         delivered_at=None if row.delivered_at is None else Instant(row.delivered_at),
+    )
+
+
+def _target_figures(name: str, rows: Sequence[Row[Any]]) -> TargetFigures:
+    last = [row.last for row in rows if row.last is not None]
+    return TargetFigures(
+        target=name,
+        **{row.state: row.number for row in rows},
+        last_delivered_at=Instant(max(last)) if last else None,
     )
 
 

@@ -1,8 +1,19 @@
 """The publisher's tables."""
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+)
 
-from alerthistory_common.columns import EscapedText
+from alerthistory_common.columns import EscapedText, JsonText
 
 METADATA = MetaData()
 
@@ -46,3 +57,18 @@ Index("deliveries_give_up", deliveries.c.give_up_at, postgresql_where=_pending, 
 Index("deliveries_by_state", deliveries.c.state, deliveries.c.id)
 Index("deliveries_by_target", deliveries.c.target, deliveries.c.id)
 Index("deliveries_by_alert", deliveries.c.fp_hash, deliveries.c.id)
+# figures_by_target, read from the index alone
+Index("deliveries_figures", deliveries.c.target, deliveries.c.state, deliveries.c.delivered_at)
+
+# A handful of rows, always read as a whole: no index but the key.
+filter_rules = Table(
+    "filter_rules",
+    METADATA,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("name", EscapedText, nullable=False),
+    Column("action", String, nullable=False),
+    Column("conditions", JsonText, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("is_enabled", Boolean, nullable=False),
+    Column("target", EscapedText, nullable=False),
+)

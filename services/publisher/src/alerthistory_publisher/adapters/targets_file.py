@@ -64,12 +64,13 @@ class _Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
 
     name: str = Field(pattern=_NAME)
-    format: Literal["webhook"]
+    format: Literal["alertmanager", "pagerduty", "rootly", "slack", "webhook"]
     url: str
     enabled: bool = True
     send_resolved: bool = True
     headers: dict[str, Any] = Field(default_factory=dict)
     timeout_s: float = Field(10.0, gt=0, le=60)
+    routing_key: Any = ""
 
     @field_validator("url")
     @classmethod
@@ -87,6 +88,8 @@ def _entries(path: Path, problems: list[str]) -> list[Any]:
         return []
     except yaml.YAMLError as error:
         problems.append(f"{path}: is not YAML: {_where(error)}")
+        return []
+    if content is None:
         return []
     if not isinstance(content, dict) or not isinstance(content.get("targets", []), list | None):
         problems.append(f"{path}: must hold one key, 'targets', with a list")
@@ -110,6 +113,7 @@ def _target(entry: Any, place: str, problems: list[str]) -> Target | None:
         sends_resolved=found.send_resolved,
         headers=tuple(headers),
         timeout_s=found.timeout_s,
+        routing_key=_routing_key(found, place, problems),
     )
 
 
@@ -124,6 +128,14 @@ def _header(name: str, value: Any, place: str, problems: list[str]) -> str:
     if not all(" " <= character <= "~" or character == "\t" for character in text):
         problems.append(f"{where}: the value must be printable ASCII on one line")
     return text
+
+
+def _routing_key(entry: _Entry, place: str, problems: list[str]) -> str:
+    """Return the key of a PagerDuty integration, which may name the file that holds it."""
+    where = f"{place}: routing_key"
+    if entry.routing_key and entry.format != "pagerduty":
+        problems.append(f"{where} is for the format pagerduty only")
+    return entry.routing_key if isinstance(entry.routing_key, str) else _from_file(entry.routing_key, where, problems)
 
 
 def _from_file(value: Any, where: str, problems: list[str]) -> str:

@@ -12,7 +12,6 @@ from alerthistory_common.clock import Clock
 from alerthistory_common.errors import UnavailableError
 from alerthistory_publisher.application.targets import TargetDirectory
 from alerthistory_publisher.domain.deliveries import Claim, DeliveryState
-from alerthistory_publisher.domain.formats.choice import FORMATS
 from alerthistory_publisher.domain.outcomes import (
     Answer,
     Backoff,
@@ -147,7 +146,7 @@ class Dispatcher:
         if target is None:
             return _postponed(now, "the target was disabled meanwhile")
         try:
-            parcel = pack(claim, format=FORMATS[target.format], now=now)
+            parcel = pack(claim, target=target, now=now)
         except (ValueError, RecursionError):
             unwritable = Answer(outcome=Outcome.PERMANENT, text=f"the alert cannot be written as {target.format}")
             return next_step(claim, unwritable, now=now, backoff=self._backoff)

@@ -4,8 +4,16 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from alerthistory_common.clock import Clock
+from alerthistory_publisher.application.filtering import Filtering
 from alerthistory_publisher.application.targets import TargetDirectory
-from alerthistory_publisher.domain.deliveries import Delivery, DeliveryFilter, Figures, Order, Publication
+from alerthistory_publisher.domain.deliveries import (
+    Delivery,
+    DeliveryFilter,
+    Figures,
+    Order,
+    Publication,
+    TargetFigures,
+)
 from alerthistory_publisher.domain.outcomes import later
 from alerthistory_publisher.domain.plan import plan
 from alerthistory_publisher.metrics import PublisherMetrics
@@ -19,6 +27,7 @@ class Publishing:
         self,
         store: DeliveryStore,
         directory: TargetDirectory,
+        filtering: Filtering,
         *,
         clock: Clock,
         metrics: PublisherMetrics,
@@ -27,6 +36,7 @@ class Publishing:
     ) -> None:
         self._store = store
         self._directory = directory
+        self._filtering = filtering
         self._clock = clock
         self._metrics = metrics
         self._max_age = max_age
@@ -35,7 +45,8 @@ class Publishing:
     async def publish(self, publications: Sequence[Publication]) -> list[list[str]]:
         """Return the names of the targets that are told about each publication, once that is durable. Idempotent."""
         targets = self._directory.targets
-        told = [[target.name for target in plan(each.event, targets)] for each in publications]
+        planned = [[target.name for target in plan(each.event, targets)] for each in publications]
+        told = await self._filtering.permitted(publications, planned)
         now = self._clock.now()
         orders = [
             Order(publication=each, target=name, ordered_at=now, give_up_at=later(now, self._max_age))
@@ -63,3 +74,10 @@ class Publishing:
     async def figures(self) -> Figures:
         """Return how many deliveries stand where."""
         return await self._store.figures()
+
+    async def figures_by_target(self) -> list[TargetFigures]:
+        """Return how many deliveries stand where, the configured targets first and in their order."""
+        found = {each.target: each for each in await self._store.figures_by_target()}
+        configured = [each.name for each in self._directory.targets]
+        names = dict.fromkeys([*configured, *found])
+        return [found.get(name) or TargetFigures(target=name) for name in names]

@@ -87,3 +87,14 @@ class Figures:
     delivered: int = 0
     dead: int = 0
     oldest_pending_at: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetFigures:
+    """What became of the deliveries to one target."""
+
+    target: str
+    delivered: int = 0
+    dead: int = 0
+    pending: int = 0
+    last_delivered_at: Instant | None = None

@@ -67,7 +67,7 @@ def outcome_of(answer: Answer) -> Outcome:
 def next_step(claim: Claim, answer: Answer, *, now: Instant, backoff: Backoff) -> Step:
     """Return where the claimed delivery goes after *answer*."""
     outcome = outcome_of(answer)
-    result = _result(answer)
+    result = result_of(answer)
     if outcome is Outcome.DELIVERED:
         return Step(
             state=DeliveryState.DELIVERED, outcome=outcome, result=result, status=answer.status, delivered_at=now
@@ -124,7 +124,8 @@ def _aware(moment: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _result(answer: Answer) -> str:
+def result_of(answer: Answer) -> str:
+    """Return what came of an attempt, for a person."""
     if not answer.status:
         return answer.text
     return f"HTTP {answer.status}: {answer.text}" if answer.text else f"HTTP {answer.status}"

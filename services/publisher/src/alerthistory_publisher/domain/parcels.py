@@ -6,7 +6,8 @@ from datetime import timedelta
 
 from alerthistory_common.alerts import Instant
 from alerthistory_publisher.domain.deliveries import Claim
-from alerthistory_publisher.domain.formats.choice import Format
+from alerthistory_publisher.domain.formats.choice import format_of
+from alerthistory_publisher.domain.targets import Target
 
 _YOUNG = timedelta(minutes=5)
 
@@ -21,10 +22,10 @@ class Parcel:
     linked: str = ""
 
 
-def pack(claim: Claim, *, format: Format, now: Instant) -> Parcel:  # noqa: A002  # The domain's own word.
+def pack(claim: Claim, *, target: Target, now: Instant) -> Parcel:
     """Return the parcel of the claimed attempt.
 
-    Raises ValueError or RecursionError when the alert cannot be written in *format*.
+    Raises ValueError or RecursionError when the alert cannot be written in the target's format.
     """
     headers = {
         "Content-Type": "application/json",
@@ -36,7 +37,7 @@ def pack(claim: Claim, *, format: Format, now: Instant) -> Parcel:  # noqa: A002
     is_fresh = claim.attempt == 1 and now.to_datetime() - claim.ordered_at.to_datetime() < _YOUNG
     return Parcel(
         headers=headers,
-        body=format(claim.publication, at=claim.ordered_at),
+        body=format_of(target)(claim.publication, at=claim.ordered_at),
         parent=origin if is_fresh else "",
         linked="" if is_fresh else origin,
     )

@@ -1,9 +1,17 @@
 """Targets: the receivers of alerts, as configured."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from urllib.parse import urlsplit
 
 from alerthistory_common.errors import FailedPreconditionError
+
+
+class PublishingMode(StrEnum):
+    """Whether alerts are published at all."""
+
+    INTELLIGENT = "intelligent"
+    METRICS_ONLY = "metrics_only"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +25,7 @@ class Target:
     sends_resolved: bool = True
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     timeout_s: float = 10.0
+    routing_key: str = field(default="", repr=False)
 
     @property
     def address(self) -> str:
@@ -28,7 +37,7 @@ class Target:
     def secrets(self) -> tuple[str, ...]:
         """Return the texts that must not leak, the longest first."""
         parts = urlsplit(self.url)
-        values = [value for _, value in self.headers]
+        values = [self.routing_key, *(value for _, value in self.headers)]
         words = [word for value in values for word in value.split()]
         found = {self.url, parts.path, parts.query, parts.fragment, parts.netloc.rpartition("@")[0], *values, *words}
         return tuple(sorted((text for text in found if len(text) > _SHORT), key=len, reverse=True))

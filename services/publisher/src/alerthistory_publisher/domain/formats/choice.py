@@ -1,11 +1,13 @@
 """The formats there are, by name."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Protocol
 
 from alerthistory_common.alerts import Instant
 from alerthistory_publisher.domain.deliveries import Publication
-from alerthistory_publisher.domain.formats import webhook
+from alerthistory_publisher.domain.formats import alertmanager, pagerduty, rootly, slack, webhook
+from alerthistory_publisher.domain.targets import Target
 
 
 class Format(Protocol):
@@ -16,4 +18,17 @@ class Format(Protocol):
         ...
 
 
-FORMATS: Mapping[str, Format] = {"webhook": webhook.body}
+FORMATS: Mapping[str, Format] = {
+    "alertmanager": alertmanager.body,
+    "pagerduty": pagerduty.body,
+    "rootly": rootly.body,
+    "slack": slack.body,
+    "webhook": webhook.body,
+}
+
+
+def format_of(target: Target) -> Format:
+    """Return how alerts are written for *target*; raise KeyError when there is no such format."""
+    if target.format == "pagerduty":
+        return partial(pagerduty.body, routing_key=target.routing_key)
+    return FORMATS[target.format]
