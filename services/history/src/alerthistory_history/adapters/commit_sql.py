@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, bindparam, select, update
+from sqlalchemy import Column, ColumnElement, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerthistory_common.alerts import Fingerprint, Instant
+from alerthistory_history.domain.importing import KnownOccurrence
 from alerthistory_history.domain.records import (
     AlertChange,
     OccurrenceKey,
@@ -70,20 +71,16 @@ async def lock_known_alerts(connection: AsyncConnection, keys: Sequence[bytes]) 
 
 async def newest_received(connection: AsyncConnection, keys: Iterable[OccurrenceKey]) -> dict[OccurrenceKey, int]:
     """Return when the newest report of each known occurrence among *keys* was received."""
-    wanted = {(rows.fp_hash(key.fingerprint), key.start): key for key in keys}
-    found: dict[OccurrenceKey, int] = {}
-    for some in _chunks(sorted(wanted)):
-        # Both lists go into one scan of the primary key; a pair that was not asked for is passed over.
-        selected = await connection.execute(
-            select(occurrences.c.fp_hash, occurrences.c.starts_us, occurrences.c.last_received_us).where(
-                occurrences.c.fp_hash.in_({key for key, _ in some}),
-                occurrences.c.starts_us.in_({start for _, start in some}),
-            )
-        )
-        for key, start, received in selected:
-            if (key, start) in wanted:
-                found[wanted[key, start]] = received
-    return found
+    columns = (occurrences.c.last_received_us,)
+    return {key: row[0] for key, row in (await _found(connection, keys, columns)).items()}
+
+
+async def known_occurrences(
+    connection: AsyncConnection, keys: Iterable[OccurrenceKey]
+) -> dict[OccurrenceKey, KnownOccurrence]:
+    """Return what is known about the occurrences among *keys* that are stored."""
+    columns = (occurrences.c.last_received_us, occurrences.c.imported_us)
+    return {key: KnownOccurrence(row[0], row[1]) for key, row in (await _found(connection, keys, columns)).items()}
 
 
 async def put_occurrences(
@@ -93,7 +90,26 @@ async def put_occurrences(
     if not accepted:
         return
     ids = await dialect.occurrence_ids(connection, accepted)
-    values = [rows.occurrence_values(write, ids[write.position]) for write in writes]
+    await _upsert_occurrences(
+        connection, dialect, [rows.occurrence_values(write, ids[write.position]) for write in writes]
+    )
+
+
+async def put_imported_occurrences(
+    connection: AsyncConnection, dialect: Dialect, writes: Iterable[OccurrenceWrite], *, accepted: int, now: Instant
+) -> None:
+    """Write occurrences of the past, imported *now*, with ids that come before those of all others."""
+    if not accepted:
+        return
+    ids = await dialect.imported_ids(connection, accepted)
+    await _upsert_occurrences(
+        connection,
+        dialect,
+        [{**rows.occurrence_values(write, ids[write.position]), "imported_us": now.micros} for write in writes],
+    )
+
+
+async def _upsert_occurrences(connection: AsyncConnection, dialect: Dialect, values: Sequence[rows.Values]) -> None:
     insert = dialect.insert(occurrences)
     new: dict[str, ColumnElement[Any]] = {name: insert.excluded[name] for name in _REPLACED}
     new["times_received"] = occurrences.c.times_received + insert.excluded.times_received
@@ -154,6 +170,26 @@ async def put_work(connection: AsyncConnection, values: Sequence[rows.Values]) -
     """Append work."""
     if values:
         await connection.execute(work.insert(), values)
+
+
+async def _found(
+    connection: AsyncConnection, keys: Iterable[OccurrenceKey], columns: Sequence[Column[Any]]
+) -> dict[OccurrenceKey, tuple[Any, ...]]:
+    """Return *columns* of each known occurrence among *keys*."""
+    wanted = {(rows.fp_hash(key.fingerprint), key.start): key for key in keys}
+    found: dict[OccurrenceKey, tuple[Any, ...]] = {}
+    for some in _chunks(sorted(wanted)):
+        # Both lists go into one scan of the primary key; a pair that was not asked for is passed over.
+        selected = await connection.execute(
+            select(occurrences.c.fp_hash, occurrences.c.starts_us, *columns).where(
+                occurrences.c.fp_hash.in_({key for key, _ in some}),
+                occurrences.c.starts_us.in_({start for _, start in some}),
+            )
+        )
+        for key, start, *row in selected:
+            if (key, start) in wanted:
+                found[wanted[key, start]] = tuple(row)
+    return found
 
 
 def _chunks(keys: Sequence[T]) -> Iterable[Sequence[T]]:

@@ -28,6 +28,10 @@ class Dialect(Protocol):
         """Return *count* new ids for occurrences, growing."""
         ...
 
+    async def imported_ids(self, connection: AsyncConnection, count: int) -> Sequence[int]:
+        """Return *count* new ids for imported occurrences, growing, and smaller than any other id."""
+        ...
+
     async def event_positions(self, connection: AsyncConnection, count: int) -> Sequence[Position]:
         """Return *count* new positions for events of this transaction, growing."""
         ...
@@ -52,10 +56,11 @@ class Postgresql:
 
     async def occurrence_ids(self, connection: AsyncConnection, count: int) -> Sequence[int]:
         """Return the next values of a sequence."""
-        rows = await connection.execute(
-            text("SELECT nextval('occurrence_ids') FROM generate_series(1, :count)"), {"count": count}
-        )
-        return sorted(rows.scalars())
+        return await _next_values(connection, "occurrence_ids", count)
+
+    async def imported_ids(self, connection: AsyncConnection, count: int) -> Sequence[int]:
+        """Return the next values of a sequence of negative numbers."""
+        return await _next_values(connection, "imported_ids", count)
 
     async def event_positions(self, connection: AsyncConnection, count: int) -> Sequence[Position]:
         """Return the transaction's id with the next values of a sequence."""
@@ -93,6 +98,10 @@ class Sqlite:
         """Take the next values of a counter row."""
         return await _take(connection, "occurrence_ids", count)
 
+    async def imported_ids(self, connection: AsyncConnection, count: int) -> Sequence[int]:
+        """Take the next values of a counter row of negative numbers."""
+        return await _take(connection, "imported_ids", count)
+
     async def event_positions(self, connection: AsyncConnection, count: int) -> Sequence[Position]:
         """Take the next values of a counter row; one writer needs no transaction ids."""
         return [Position(0, seq) for seq in await _take(connection, "event_seqs", count)]
@@ -105,6 +114,14 @@ class Sqlite:
         """Return the size of the file."""
         found = [(await connection.exec_driver_sql(f"PRAGMA {name}")).scalar() for name in ("page_count", "page_size")]
         return math.prod(int(each or 0) for each in found)
+
+
+async def _next_values(connection: AsyncConnection, sequence: str, count: int) -> Sequence[int]:
+    rows = await connection.execute(
+        text("SELECT nextval(CAST(:sequence AS regclass)) FROM generate_series(1, :count)"),
+        {"sequence": sequence, "count": count},
+    )
+    return sorted(rows.scalars())
 
 
 async def _take(connection: AsyncConnection, name: str, count: int) -> Sequence[int]:
