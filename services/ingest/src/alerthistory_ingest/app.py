@@ -21,6 +21,7 @@ from alerthistory_ingest.adapters.history import GrpcHistory
 from alerthistory_ingest.adapters.metrics import PrometheusMeter
 from alerthistory_ingest.adapters.publisher import GrpcPublisher
 from alerthistory_ingest.adapters.tracing import SpanTracer
+from alerthistory_ingest.application.importing import Importing
 from alerthistory_ingest.application.ingest import Ingest, ReadingRules
 from alerthistory_ingest.application.pipeline import Pipeline, PipelineRules
 from alerthistory_ingest.application.quarantine import Quarantine
@@ -68,7 +69,8 @@ async def open_ingest(
             weigh=Submission.weight,
         ) as records:
             ingest = Ingest(records.submit, _reading_rules(settings), tracer, meter)
-            servicer = IngestServicer(ingest, Quarantine(store, ingest, clock), pipeline, clock)
+            quarantine = Quarantine(store, ingest, clock)
+            servicer = IngestServicer(ingest, Importing(store, meter), quarantine, pipeline, clock)
             if not is_store_only:
                 tasks.create_task(pipeline.poll())
             try:

@@ -15,6 +15,7 @@ from alerthistory_common.alerts import ZERO_TIME, Instant
 from alerthistory_common.clock import Clock
 from alerthistory_common.errors import FieldViolation, InvalidArgumentError
 from alerthistory_ingest import quarantine_codec
+from alerthistory_ingest.application.importing import Importing, PastAlert
 from alerthistory_ingest.application.ingest import Ingest, PayloadResult
 from alerthistory_ingest.application.pipeline import Pipeline
 from alerthistory_ingest.application.quarantine import Quarantine
@@ -23,6 +24,7 @@ from alerthistory_ingest.domain.payload import Payload, PayloadFormat
 Context = grpc.aio.ServicerContext[Any, Any]
 
 _MAX_ITEMS = 1000
+_MAX_SENDER = 1000
 _END_OF_TIME = Instant.from_datetime(datetime.max.replace(tzinfo=UTC))
 _FORMATS = {
     pb.PAYLOAD_FORMAT_ALERTMANAGER: PayloadFormat.ALERTMANAGER,
@@ -33,8 +35,11 @@ _FORMATS = {
 class IngestServicer(IngestServiceServicer):
     """Answers RPCs with the use cases."""
 
-    def __init__(self, ingest: Ingest, quarantine: Quarantine, pipeline: Pipeline, clock: Clock) -> None:
+    def __init__(
+        self, ingest: Ingest, importing: Importing, quarantine: Quarantine, pipeline: Pipeline, clock: Clock
+    ) -> None:
         self._ingest = ingest
+        self._importing = importing
         self._quarantine = quarantine
         self._pipeline = pipeline
         self._clock = clock
@@ -47,6 +52,15 @@ class IngestServicer(IngestServiceServicer):
         payloads = [_payload(index, message, now) for index, message in enumerate(request.payloads)]
         results = await self._ingest.ingest(payloads)
         return pb.IngestWebhookResponse(results=map(_result_message, results))
+
+    async def ImportAlerts(self, request: pb.ImportAlertsRequest, context: Context) -> pb.ImportAlertsResponse:
+        """Store alerts of the past."""
+        _check_count("alerts", request.alerts)
+        alerts = [_past_alert(message) for message in request.alerts]
+        outcomes = await self._importing.import_alerts(alerts, sender=request.sender[:_MAX_SENDER])
+        return pb.ImportAlertsResponse(
+            results=[pb.ImportAlertResult(refusal=each.refusal, is_known=each.is_known) for each in outcomes]
+        )
 
     async def ListQuarantine(self, request: pb.ListQuarantineRequest, context: Context) -> pb.ListQuarantineResponse:
         """List payloads that could not be stored."""
@@ -106,6 +120,11 @@ def _payload(index: int, message: pb.Payload, now: Instant) -> Payload:
         sender=message.sender,
         traceparent=message.traceparent,
     )
+
+
+def _past_alert(message: pb.PastAlert) -> PastAlert:
+    received_at = alert_codec.instant(message.received_at) if message.HasField("received_at") else None
+    return PastAlert(alert_json=message.alert_json, received_at=received_at)
 
 
 def _result_message(result: PayloadResult) -> pb.PayloadResult:
