@@ -6,7 +6,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from alerthistory_client.client import Client
 from alerthistory_client.legacy.tables import LegacySource, ReadRow, Table
 from alerthistory_client.records import Classification, ImportResult, PastAlert
 from alerthistory_common.errors import DeadlineExceededError, UnavailableError
@@ -16,7 +15,7 @@ R = TypeVar("R")
 
 MAX_BATCH = 1000
 _MAX_BATCH_BYTES = 8 * 1024 * 1024
-_PAUSES_S = (0.5, 1.0, 2.0, 4.0)
+PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0)
 _LISTED_ROWS = 5
 _LISTED_PROBLEMS = 50
 _OTHER_PROBLEMS = "other problems"
@@ -64,6 +63,18 @@ class TableSummary:
             problem.rows.append(row_id)
 
 
+class Receiver(Protocol):
+    """Where the past goes: a Client."""
+
+    async def import_alerts(self, alerts: Sequence[PastAlert], *, sender: str) -> list[ImportResult]:
+        """Store alerts of the past; return one result each."""
+        ...
+
+    async def import_classifications(self, classifications: Sequence[Classification]) -> list[bool]:
+        """Store verdicts of the past; return of each whether it was stored."""
+        ...
+
+
 class Watcher(Protocol):
     """Is told how an import goes."""
 
@@ -83,12 +94,21 @@ class Watcher(Protocol):
 class Import:
     """One run over one source. ``summaries`` are complete when ``run`` returns, and true when it raises."""
 
-    def __init__(self, source: LegacySource, client: Client | None, watcher: Watcher, *, batch_size: int) -> None:
-        """Take *client* None for a dry run."""
+    def __init__(
+        self,
+        source: LegacySource,
+        receiver: Receiver | None,
+        watcher: Watcher,
+        *,
+        batch_size: int,
+        pauses_s: Sequence[float] = PAUSES_S,
+    ) -> None:
+        """Take *receiver* None for a dry run; *pauses_s* are between attempts at a call."""
         self._source = source
-        self._client = client
+        self._receiver = receiver
         self._watcher = watcher
         self._batch_size = batch_size
+        self._pauses_s = pauses_s
         self._has_answered = False
         self.summaries: list[TableSummary] = []
 
@@ -102,7 +122,7 @@ class Import:
     async def _import(
         self,
         table: Table[T],
-        send: Callable[[Client, Sequence[T]], Awaitable[Sequence[ImportResult]]],
+        send: Callable[[Receiver, Sequence[T]], Awaitable[Sequence[ImportResult]]],
         size_of: Callable[[T], int],
     ) -> None:
         count = await asyncio.to_thread(table.count)
@@ -116,7 +136,7 @@ class Import:
     async def _take(
         self,
         batch: Sequence[ReadRow[T]],
-        send: Callable[[Client, Sequence[T]], Awaitable[Sequence[ImportResult]]],
+        send: Callable[[Receiver, Sequence[T]], Awaitable[Sequence[ImportResult]]],
         summary: TableSummary,
     ) -> None:
         usable: list[int] = []
@@ -127,11 +147,11 @@ class Import:
             else:
                 usable.append(row.row_id)
                 contents.append(row.content)
-        if self._client is None or not usable:
+        if self._receiver is None or not usable:
             summary.importable += len(usable)
             return
-        client = self._client
-        results = await self._persist(lambda: send(client, contents))
+        receiver = self._receiver
+        results = await self._persist(lambda: send(receiver, contents))
         summary.importable += len(usable)
         for row_id, result in zip(usable, results, strict=True):
             if result.refusal:
@@ -139,18 +159,18 @@ class Import:
             summary.known += result.is_known
             summary.imported += not result.refusal and not result.is_known
 
-    async def _send_alerts(self, client: Client, alerts: Sequence[PastAlert]) -> list[ImportResult]:
-        return await client.import_alerts(alerts, sender=f"import {self._source.name}")
+    async def _send_alerts(self, receiver: Receiver, alerts: Sequence[PastAlert]) -> list[ImportResult]:
+        return await receiver.import_alerts(alerts, sender=f"import {self._source.name}")
 
     async def _send_classifications(
-        self, client: Client, classifications: Sequence[Classification]
+        self, receiver: Receiver, classifications: Sequence[Classification]
     ) -> list[ImportResult]:
-        is_imported = await client.import_classifications(classifications)
+        is_imported = await receiver.import_classifications(classifications)
         return [ImportResult(is_known=not each) for each in is_imported]
 
     async def _persist(self, call: Callable[[], Awaitable[R]]) -> R:
         """Return the answer of *call*, made again while there is hope; the first call of all must succeed."""
-        for pause_s in _PAUSES_S if self._has_answered else ():
+        for pause_s in self._pauses_s if self._has_answered else ():
             try:
                 return await call()
             except (UnavailableError, DeadlineExceededError) as error:
