@@ -83,7 +83,7 @@ def moment(value: Any, name: str) -> Instant:
     content = text(value, name)
     try:
         found = datetime.fromisoformat(content)
-        return Instant.from_datetime(found if found.tzinfo else found.replace(tzinfo=UTC))
+        return Instant.from_datetime(found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC))
     except (ValueError, OverflowError) as error:
         raise UnusableRowError(f"{name} is not a time") from error
 
