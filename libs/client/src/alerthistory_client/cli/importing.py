@@ -24,7 +24,7 @@ postgresql://user@host/alerthistory (the password comes from PGPASSWORD, ~/.pgpa
 
 \b
 The database is only read, and may be in use. What is imported
-  * is listed as if it had been received here, before everything that was,
+  * is listed as if it had been received here first,
   * is neither judged nor published, and is not firing until it is reported again,
   * never replaces what was received later: import as often as you like, before and after you switch over.
 
