@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from sqlalchemy import Column, ColumnElement, bindparam, select, update
+from sqlalchemy import ColumnElement, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerthistory_common.alerts import Fingerprint, Instant
@@ -71,16 +71,32 @@ async def lock_known_alerts(connection: AsyncConnection, keys: Sequence[bytes]) 
 
 async def newest_received(connection: AsyncConnection, keys: Iterable[OccurrenceKey]) -> dict[OccurrenceKey, int]:
     """Return when the newest report of each known occurrence among *keys* was received."""
-    columns = (occurrences.c.last_received_us,)
-    return {key: row[0] for key, row in (await _found(connection, keys, columns)).items()}
+    wanted = {(rows.fp_hash(key.fingerprint), key.start): key for key in keys}
+    found: dict[OccurrenceKey, int] = {}
+    for some in _chunks(sorted(wanted)):
+        # Both lists go into one scan of the primary key; a pair that was not asked for is passed over.
+        selected = await connection.execute(
+            select(occurrences.c.fp_hash, occurrences.c.starts_us, occurrences.c.last_received_us).where(
+                occurrences.c.fp_hash.in_({key for key, _ in some}),
+                occurrences.c.starts_us.in_({start for _, start in some}),
+            )
+        )
+        for key, start, received in selected:
+            if (key, start) in wanted:
+                found[wanted[key, start]] = received
+    return found
 
 
 async def known_occurrences(
-    connection: AsyncConnection, keys: Iterable[OccurrenceKey]
+    connection: AsyncConnection, dialect: Dialect, keys: Iterable[OccurrenceKey]
 ) -> dict[OccurrenceKey, KnownOccurrence]:
     """Return what is known about the occurrences among *keys* that are stored."""
-    columns = (occurrences.c.last_received_us, occurrences.c.imported_us)
-    return {key: KnownOccurrence(row[0], row[1]) for key, row in (await _found(connection, keys, columns)).items()}
+    wanted = {(rows.fp_hash(key.fingerprint), key.start): key for key in keys}
+    found: dict[OccurrenceKey, KnownOccurrence] = {}
+    for some in _chunks(sorted(wanted)):
+        for key, start, received, imported in await dialect.receipts(connection, some):
+            found[wanted[key, start]] = KnownOccurrence(received, imported)
+    return found
 
 
 async def put_occurrences(
@@ -170,26 +186,6 @@ async def put_work(connection: AsyncConnection, values: Sequence[rows.Values]) -
     """Append work."""
     if values:
         await connection.execute(work.insert(), values)
-
-
-async def _found(
-    connection: AsyncConnection, keys: Iterable[OccurrenceKey], columns: Sequence[Column[Any]]
-) -> dict[OccurrenceKey, tuple[Any, ...]]:
-    """Return *columns* of each known occurrence among *keys*."""
-    wanted = {(rows.fp_hash(key.fingerprint), key.start): key for key in keys}
-    found: dict[OccurrenceKey, tuple[Any, ...]] = {}
-    for some in _chunks(sorted(wanted)):
-        # Both lists go into one scan of the primary key; a pair that was not asked for is passed over.
-        selected = await connection.execute(
-            select(occurrences.c.fp_hash, occurrences.c.starts_us, *columns).where(
-                occurrences.c.fp_hash.in_({key for key, _ in some}),
-                occurrences.c.starts_us.in_({start for _, start in some}),
-            )
-        )
-        for key, start, *row in selected:
-            if (key, start) in wanted:
-                found[wanted[key, start]] = tuple(row)
-    return found
 
 
 def _chunks(keys: Sequence[T]) -> Iterable[Sequence[T]]:

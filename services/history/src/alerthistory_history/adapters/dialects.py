@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import chain
 from typing import Protocol
 
 from sqlalchemy import ColumnElement, Table, literal_column, text, true, update
@@ -11,6 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from alerthistory_history.domain.records import Position
 
 from . import tables
+
+_RECEIPTS = "SELECT o.fp_hash, o.starts_us, o.last_received_us, o.imported_us"
+_SAME_PAIR = "occurrences o ON o.fp_hash = pairs.key AND o.starts_us = pairs.start"
 
 Insert = postgresql.Insert | sqlite.Insert
 
@@ -30,6 +34,15 @@ class Dialect(Protocol):
 
     async def imported_ids(self, connection: AsyncConnection, count: int) -> Sequence[int]:
         """Return *count* new ids for imported occurrences, growing, and smaller than any other id."""
+        ...
+
+    async def receipts(
+        self, connection: AsyncConnection, pairs: Sequence[tuple[bytes, int]]
+    ) -> Sequence[tuple[bytes, int, int, int | None]]:
+        """Return key, start, last receipt and import of those of *pairs*, each a key and a start, that are stored.
+
+        Two lists of keys and starts would look up every start of every key: the past has as many as reports.
+        """
         ...
 
     async def event_positions(self, connection: AsyncConnection, count: int) -> Sequence[Position]:
@@ -61,6 +74,19 @@ class Postgresql:
     async def imported_ids(self, connection: AsyncConnection, count: int) -> Sequence[int]:
         """Return the next values of a sequence of negative numbers."""
         return await _next_values(connection, "imported_ids", count)
+
+    async def receipts(
+        self, connection: AsyncConnection, pairs: Sequence[tuple[bytes, int]]
+    ) -> Sequence[tuple[bytes, int, int, int | None]]:
+        """Look the pairs up one by one, from arrays."""
+        found = await connection.execute(
+            text(
+                f"{_RECEIPTS} FROM unnest(CAST(:keys AS bytea[]), CAST(:starts AS bigint[])) AS pairs (key, start)"
+                f" JOIN {_SAME_PAIR}"
+            ),
+            {"keys": [key for key, _ in pairs], "starts": [start for _, start in pairs]},
+        )
+        return [(bytes(key), start, received, imported) for key, start, received, imported in found]
 
     async def event_positions(self, connection: AsyncConnection, count: int) -> Sequence[Position]:
         """Return the transaction's id with the next values of a sequence."""
@@ -101,6 +127,17 @@ class Sqlite:
     async def imported_ids(self, connection: AsyncConnection, count: int) -> Sequence[int]:
         """Take the next values of a counter row of negative numbers."""
         return await _take(connection, "imported_ids", count)
+
+    async def receipts(
+        self, connection: AsyncConnection, pairs: Sequence[tuple[bytes, int]]
+    ) -> Sequence[tuple[bytes, int, int, int | None]]:
+        """Look the pairs up one by one, past SQLAlchemy: it writes the list more slowly than SQLite reads it."""
+        listed = ", ".join(["(?, ?)"] * len(pairs))
+        found = await connection.exec_driver_sql(
+            f"WITH pairs (key, start) AS (VALUES {listed}) {_RECEIPTS} FROM pairs CROSS JOIN {_SAME_PAIR}",
+            tuple(chain.from_iterable(pairs)),
+        )
+        return [tuple(row) for row in found]
 
     async def event_positions(self, connection: AsyncConnection, count: int) -> Sequence[Position]:
         """Take the next values of a counter row; one writer needs no transaction ids."""

@@ -40,4 +40,5 @@ class SqlImportStore:
         fingerprints = {report.fingerprint for report in reports}
         alerts = await commit_sql.lock_alerts(connection, self._dialect, fingerprints, self._policy)
         keys = {OccurrenceKey(report.fingerprint, report.starts_at.micros) for report in reports}
-        return fold_past(reports, alerts, await commit_sql.known_occurrences(connection, keys), now)
+        known = await commit_sql.known_occurrences(connection, self._dialect, keys)
+        return fold_past(reports, alerts, known, now)
