@@ -14,7 +14,7 @@ NOT_LOCKED := $(foreach p,protos common client history ingest classifier publish
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-header $(NOT_LOCKED)
 SETUP_STAMP := $(VENV)/.setup
 
-.PHONY: help setup run up demo test check fmt lint types imports proto proto-check locks docs bench kill manifests clean
+.PHONY: help setup run up demo test check fmt lint types imports proto proto-check locks docs bench contract kill fuzz manifests clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -27,7 +27,7 @@ $(UV):
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 
 $(SETUP_STAMP): requirements.lock $(UV) $(foreach m,$(MEMBERS),$(m)/pyproject.toml)
-	@$(UV) pip sync --quiet --require-hashes requirements.lock
+	@$(UV) pip sync --quiet --require-hashes --compile-bytecode requirements.lock
 	@$(UV) pip install --quiet --no-deps --no-build-isolation $(LOCAL)
 	@touch $@
 
@@ -98,8 +98,17 @@ docs: $(SETUP_STAMP) ## Write the settings tables into the READMEs
 bench: $(SETUP_STAMP) ## Measure how many alerts a second are acknowledged (loopback, bounded)
 	$(BIN)/python -m tests.load.ingest $(SECONDS_EACH)
 
+contract: $(SETUP_STAMP) ## Replay the legacy contract on both stores and in both forms (about 15 minutes)
+	CONTRACT=all $(BIN)/python -m pytest -q -n auto --dist worksteal tests/contract $(ARGS)
+
 kill: $(SETUP_STAMP) ## Kill the process 200 times while alerts are posted, and look for losses (about 8 minutes)
 	$(BIN)/python -m tests.e2e.kill_rounds $(or $(ROUNDS),200)
+
+# Not among the development dependencies: it brings many of its own, and nothing else needs them.
+SCHEMATHESIS := $(CURDIR)/$(UV) tool run --quiet --from schemathesis==4.32.5 schemathesis
+
+fuzz: $(SETUP_STAMP) ## Ask the HTTP interface what its document allows, and what not, for MINUTES=10
+	@$(BIN)/python -m tests.fuzz.api $(or $(MINUTES),10) "$(SCHEMATHESIS)" $(ARGS)
 
 manifests: $(SETUP_STAMP) ## Render the Kubernetes manifests (needs kubectl)
 	kubectl kustomize deploy/kustomize/base

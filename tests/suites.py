@@ -22,12 +22,13 @@ class Suite:
         *,
         form: str = "allinone",
         database: URL | None = None,
+        port: int | None = None,
         env: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder
         self.form = form
         ports = iter(free_ports(11))
-        self.port = next(ports)
+        self.port = port or next(ports)
         self.url = f"http://127.0.0.1:{self.port}"
         # Certificates are slow to load, and a kept connection is stale after every restart.
         self.http = httpx.Client(

@@ -13,6 +13,8 @@ class FakeClassifier:
 
     def __init__(self) -> None:
         self.mode: pb2.EnrichmentMode.ValueType = pb2.ENRICHMENT_MODE_ENRICHED
+        self.status = pb2.GetStatusResponse()
+        self.classifications: list[pb2.Classification] = []
         self.source: pb2.ModeSource.ValueType = pb2.MODE_SOURCE_DEFAULT
 
     def register(self, server: grpc.aio.Server) -> None:
@@ -21,6 +23,8 @@ class FakeClassifier:
             "GetMode": (pb2.GetModeRequest, self._get),
             "SetMode": (pb2.SetModeRequest, self._set),
             "GetStatus": (pb2.GetStatusRequest, self._status),
+            "BatchGetClassifications": (pb2.BatchGetClassificationsRequest, self._batch),
+            "ListClassifications": (pb2.ListClassificationsRequest, self._list),
         }
         serve_unary(server, SERVICE, methods)
 
@@ -32,4 +36,15 @@ class FakeClassifier:
         return pb2.SetModeResponse(mode=self.mode, source=self.source)
 
     async def _status(self, _: pb2.GetStatusRequest, __: Context) -> pb2.GetStatusResponse:
-        return pb2.GetStatusResponse(mode=self.mode)
+        self.status.mode = self.mode
+        return self.status
+
+    async def _batch(
+        self, request: pb2.BatchGetClassificationsRequest, _: Context
+    ) -> pb2.BatchGetClassificationsResponse:
+        found = [each for each in self.classifications if each.fingerprint in request.fingerprints]
+        return pb2.BatchGetClassificationsResponse(classifications=found)
+
+    async def _list(self, request: pb2.ListClassificationsRequest, _: Context) -> pb2.ListClassificationsResponse:
+        found = [each for each in self.classifications if each.verdict.confidence >= request.min_confidence]
+        return pb2.ListClassificationsResponse(classifications=found[: request.page_size])

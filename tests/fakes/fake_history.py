@@ -34,6 +34,8 @@ class FakeHistory:
         self.reports: list[pb2.GetReportRequest] = []
         self.report = pb2.GetReportResponse()
         self.status = pb2.GetStatusResponse()
+        self.stats = pb2.GetStatsResponse()
+        self.stats_asked: list[pb2.GetStatsRequest] = []
         self.error: tuple[grpc.StatusCode, str] | None = None
         self.fails_from = 0
 
@@ -42,6 +44,7 @@ class FakeHistory:
         methods: Methods = {
             "ListOccurrences": (pb2.ListOccurrencesRequest, self._list),
             "GetReport": (pb2.GetReportRequest, self._report),
+            "GetStats": (pb2.GetStatsRequest, self._stats),
             "GetStatus": (pb2.GetStatusRequest, self._status),
         }
         serve_unary(server, SERVICE, methods)
@@ -58,6 +61,12 @@ class FakeHistory:
     async def _report(self, request: pb2.GetReportRequest, _: Context) -> pb2.GetReportResponse:
         self.reports.append(request)
         return self.report
+
+    async def _stats(self, request: pb2.GetStatsRequest, context: Context) -> pb2.GetStatsResponse:
+        self.stats_asked.append(request)
+        if self.error is not None:
+            await context.abort(*self.error)
+        return self.stats
 
     async def _status(self, _: pb2.GetStatusRequest, context: Context) -> pb2.GetStatusResponse:
         if self.error is not None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import grpc
 
 from alerthistory.ingest.v1 import ingest_service_pb2 as pb2
-from tests.fakes.rpc import Context, serve_unary
+from tests.fakes.rpc import Context, Methods, serve_unary
 
 SERVICE = "alerthistory.ingest.v1.IngestService"
 
@@ -41,6 +41,8 @@ class FakeIngest:
         self.gate.set()
         self.error: tuple[grpc.StatusCode, str] | None = None
         self.judge: Callable[[pb2.Payload], pb2.PayloadResult] = accept
+        self.processed = pb2.ProcessAlertsResponse()
+        self.process_calls: list[pb2.Payload] = []
 
     @property
     def payloads(self) -> list[pb2.Payload]:
@@ -49,7 +51,11 @@ class FakeIngest:
 
     def register(self, server: grpc.aio.Server) -> None:
         """Serve on *server*."""
-        serve_unary(server, SERVICE, {"IngestWebhook": (pb2.IngestWebhookRequest, self._ingest)})
+        methods: Methods = {
+            "IngestWebhook": (pb2.IngestWebhookRequest, self._ingest),
+            "ProcessAlerts": (pb2.ProcessAlertsRequest, self._process),
+        }
+        serve_unary(server, SERVICE, methods)
 
     async def _ingest(self, request: pb2.IngestWebhookRequest, context: Context) -> pb2.IngestWebhookResponse:
         self.calls.append(request)
@@ -59,3 +65,9 @@ class FakeIngest:
             await context.abort(*self.error)
         self.stored += len(request.payloads)
         return pb2.IngestWebhookResponse(results=[self.judge(payload) for payload in request.payloads])
+
+    async def _process(self, request: pb2.ProcessAlertsRequest, context: Context) -> pb2.ProcessAlertsResponse:
+        self.process_calls.append(request.payload)
+        if self.error is not None:
+            await context.abort(*self.error)
+        return self.processed

@@ -237,6 +237,7 @@ class FakeClassifier(ClassifierServiceServicer):
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     events: list[alert_pb2.AlertEvent] = field(default_factory=list)
     traceparents: list[str] = field(default_factory=list)
+    verdicts: dict[str, alert_pb2.Verdict] = field(default_factory=dict)
     running: int = 0
     most_running: int = 0
 
@@ -258,8 +259,21 @@ class FakeClassifier(ClassifierServiceServicer):
         if self.gives_none:
             return classifier_pb.ClassifyAlertResponse()
         severity = alert_pb2.SEVERITY_UNSPECIFIED if self.gives_nonsense else alert_pb2.SEVERITY_WARNING
-        return classifier_pb.ClassifyAlertResponse(
-            verdict=alert_pb2.Verdict(severity=severity, confidence=0.5, reasoning="because", source="rules")
+        verdict = alert_pb2.Verdict(severity=severity, confidence=0.5, reasoning="because", source="rules")
+        self.verdicts[request.event.fingerprint] = verdict
+        return classifier_pb.ClassifyAlertResponse(verdict=verdict)
+
+    async def BatchGetClassifications(
+        self, request: classifier_pb.BatchGetClassificationsRequest, context: Context
+    ) -> classifier_pb.BatchGetClassificationsResponse:
+        if self.is_down:
+            raise UnavailableError("the fake is down")
+        return classifier_pb.BatchGetClassificationsResponse(
+            classifications=[
+                classifier_pb.Classification(fingerprint=each, verdict=self.verdicts[each])
+                for each in request.fingerprints
+                if each in self.verdicts
+            ]
         )
 
 
@@ -269,6 +283,7 @@ class FakePublisher(PublisherServiceServicer):
 
     is_down: bool = False
     attempts: int = 0
+    targets: list[str] = field(default_factory=list)
     published: list[publisher_pb.Publication] = field(default_factory=list)
 
     async def PublishAlerts(
@@ -278,7 +293,9 @@ class FakePublisher(PublisherServiceServicer):
         if self.is_down:
             raise UnavailableError("the fake is down")
         self.published.extend(request.publications)
-        return publisher_pb.PublishAlertsResponse(results=[publisher_pb.PublishResult() for _ in request.publications])
+        return publisher_pb.PublishAlertsResponse(
+            results=[publisher_pb.PublishResult(targets=self.targets) for _ in request.publications]
+        )
 
 
 FakeService = FakeHistory | FakeClassifier | FakePublisher

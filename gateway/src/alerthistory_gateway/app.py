@@ -26,15 +26,20 @@ from alerthistory_gateway.metrics import GatewayMetrics
 from alerthistory_gateway.readiness import Readiness
 from alerthistory_gateway.request_id import RequestId
 from alerthistory_gateway.routes.alertmanager_api import AlertmanagerApi
+from alerthistory_gateway.routes.classification import ClassificationEndpoints
+from alerthistory_gateway.routes.dashboard import DashboardEndpoints
+from alerthistory_gateway.routes.documentation import Documentation
 from alerthistory_gateway.routes.enrichment import EnrichmentEndpoint
 from alerthistory_gateway.routes.health import PROBES, HealthEndpoints
 from alerthistory_gateway.routes.history import HistoryEndpoint
 from alerthistory_gateway.routes.metrics import MetricsEndpoint
 from alerthistory_gateway.routes.pages import Pages
 from alerthistory_gateway.routes.report import ReportEndpoint
+from alerthistory_gateway.routes.universal_webhook import UniversalWebhookEndpoints
 from alerthistory_gateway.routes.webhook import WebhookEndpoint
 from alerthistory_gateway.settings import GatewaySettings
 from alerthistory_gateway.tracing import traced
+from alerthistory_gateway.wiring import WiringReader
 
 
 @asynccontextmanager
@@ -98,9 +103,19 @@ def _routes(
     )
     limit_s = settings.request_timeout_s
     webhook = WebhookEndpoint(intake=intake, admission=admission, bodies=bodies, families=families, clock=clock)
+    health = HealthEndpoints(readiness, clock=clock)
+    universal = UniversalWebhookEndpoints(
+        intake=intake, admission=admission, bodies=bodies, wiring=WiringReader(services)
+    )
     return [
+        *Documentation().routes(),
+        *ClassificationEndpoints(bodies=bodies).routes(),
+        *universal.routes(),
+        *health.webhook_routes(),
+        *universal.proxy_routes(),
+        *DashboardEndpoints(services, timeout_s=limit_s, clock=clock).routes(),
         *EnrichmentEndpoint(services, bodies=bodies, families=families, timeout_s=limit_s).routes(),
-        *HealthEndpoints(readiness, clock=clock).routes(),
+        *health.routes(),
         *webhook.routes(),
         *HistoryEndpoint(services, timeout_s=limit_s).routes(),
         *ReportEndpoint(services, timeout_s=limit_s, clock=clock).routes(),

@@ -28,8 +28,16 @@ class _Waiting:
 class Intake:
     """Hands payloads to ingest and gives each its own result."""
 
-    def __init__(self, waiting: Batcher[_Waiting, PayloadResult | None], *, clock: Clock, timeout_s: float) -> None:
+    def __init__(
+        self,
+        waiting: Batcher[_Waiting, PayloadResult | None],
+        services: Services,
+        *,
+        clock: Clock,
+        timeout_s: float,
+    ) -> None:
         self._waiting = waiting
+        self._services = services
         self._clock = clock
         self._timeout_s = timeout_s
 
@@ -40,13 +48,7 @@ class Intake:
 
         The work goes on when the caller leaves: what ingest took is stored.
         """
-        payload = ingest_service_pb2.Payload(
-            body=body,
-            format=form,
-            received_at=timestamp(self._clock.now()),
-            sender=sender,
-            traceparent=current_traceparent(),
-        )
+        payload = self._payload(body, form, sender)
         expires_at = asyncio.get_running_loop().time() + self._timeout_s
         try:
             async with asyncio.timeout_at(expires_at):
@@ -56,6 +58,24 @@ class Intake:
         if result is None:
             raise UnavailableError("the ingest service does not answer; try again")
         return result
+
+    async def process(
+        self, body: bytes, *, form: ingest_service_pb2.PayloadFormat.ValueType, sender: str
+    ) -> ingest_service_pb2.ProcessAlertsResponse:
+        """Return what came of *body*, once it is durable; raise UnavailableError when it may be lost."""
+        request = ingest_service_pb2.ProcessAlertsRequest(payload=self._payload(body, form, sender))
+        return await ask("ingest", self._services.ingest.ProcessAlerts, request, timeout_s=self._timeout_s)
+
+    def _payload(
+        self, body: bytes, form: ingest_service_pb2.PayloadFormat.ValueType, sender: str
+    ) -> ingest_service_pb2.Payload:
+        return ingest_service_pb2.Payload(
+            body=body,
+            format=form,
+            received_at=timestamp(self._clock.now()),
+            sender=sender,
+            traceparent=current_traceparent(),
+        )
 
 
 class _Forwarder:
@@ -107,4 +127,4 @@ async def open_intake(
         max_in_flight=settings.batches_in_flight,
         weigh=lambda waiting: 1 + len(waiting.payload.body) // _KIB,
     ) as waiting:
-        yield Intake(waiting, clock=clock, timeout_s=settings.webhook_timeout_s)
+        yield Intake(waiting, services, clock=clock, timeout_s=settings.webhook_timeout_s)

@@ -8,20 +8,12 @@ import pytest
 from sqlalchemy import URL
 
 from alerthistory.classifier.v1 import classifier_service_pb2 as pb
-from alerthistory_classifier.app import MIGRATIONS, SCHEMA
-from alerthistory_common import alert_codec, migrate
+from alerthistory_common import alert_codec
 from alerthistory_common.alerts import Instant, Severity, Verdict
 from tests.events import event
-from tests.integration.classifier.test_classify import Classifier, running
+from tests.integration.classifier.harness import Classifier, running
 
 MONDAY, TUESDAY = Instant(1_700_000_000_000_001), Instant(1_700_086_400_000_002)
-
-
-@pytest.fixture
-def store(store_url: URL) -> URL:
-    """Return the URL of a migrated store."""
-    migrate.upgrade(store_url, schema=SCHEMA, scripts=MIGRATIONS)
-    return store_url
 
 
 def past(fingerprint: str = "a", reasoning: str = "so", created_at: Instant = MONDAY, **fields: Any) -> Any:

@@ -15,9 +15,8 @@ from alerthistory_allinone.welcome import welcome_to_services
 from alerthistory_common.program import LoadedSettings
 from alerthistory_common.settings import SettingsError, load
 
-_WITH_DATABASE = ("history", "classifier", "publisher")
 # Callees first: what is started last calls what was started before.
-_SERVICES = (*_WITH_DATABASE, "ingest", "gateway")
+_SERVICES = ("history", "classifier", "publisher", "ingest", "gateway")
 
 
 def main() -> None:
@@ -32,11 +31,15 @@ def main() -> None:
 
 
 async def _up(greeting: str) -> int:
-    migrations = [await asyncio.create_subprocess_exec(_script(each), "migrate") for each in _WITH_DATABASE]
-    if code := max([await migration.wait() for migration in migrations]):
+    # One process for the three databases: starting Python takes longer than most migrations.
+    migration = await asyncio.create_subprocess_exec(_script("alerthistory"), "migrate")
+    if code := await migration.wait():
         return code
     # A session of their own: a Ctrl-C at the terminal reaches them through us, once.
-    processes = [await asyncio.create_subprocess_exec(_script(each), start_new_session=True) for each in _SERVICES]
+    processes = [
+        await asyncio.create_subprocess_exec(_script(f"alerthistory-{each}"), start_new_session=True)
+        for each in _SERVICES
+    ]
     sys.stdout.write(greeting)
     sys.stdout.flush()
     stop = asyncio.Event()
@@ -61,8 +64,8 @@ async def _end(processes: list[asyncio.subprocess.Process]) -> int:
     return max(codes)
 
 
-def _script(service: str) -> str:
-    return str(Path(sys.executable).with_name(f"alerthistory-{service}"))
+def _script(name: str) -> str:
+    return str(Path(sys.executable).with_name(name))
 
 
 if __name__ == "__main__":

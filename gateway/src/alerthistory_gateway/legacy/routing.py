@@ -15,18 +15,18 @@ _KEPT = ":/%#?=@[]!$&'()*+,;"
 
 
 class ExactRoute(Route):
-    """One method on one path. GET does not imply HEAD."""
+    """One method on one path. GET does not imply HEAD, unless *has_head* says so."""
 
-    def __init__(self, method: str, path: str, endpoint: Endpoint) -> None:
+    def __init__(self, method: str, path: str, endpoint: Endpoint, *, has_head: bool = False) -> None:
         super().__init__(path, endpoint, methods=[method])
-        self.methods = {method}
+        self.methods = {method, "HEAD"} if has_head else {method}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or say which method this route has."""
         if scope["method"] in (self.methods or ()):
             await self.app(scope, receive, send)
             return
-        answer = refusal(405, "Method Not Allowed", headers={"allow": ", ".join(self.methods or ())})
+        answer = refusal(405, "Method Not Allowed", headers={"allow": ", ".join(sorted(self.methods or ()))})
         await answer(scope, receive, send)
 
 

@@ -34,8 +34,20 @@ def read_query(request: Request, model: type[_M]) -> _M:
 
 def read_body(request: Request, body: bytes, model: type[_M]) -> _M:
     """Return *body* as *model*; raise RefusedError as the contract says for bodies that are not JSON, or not right."""
-    content = _parsed(body) if _is_json(request.headers.get("content-type")) else body.decode(errors="replace")
-    if not body or content is None:
+    return as_model(read_json(request, body), model)
+
+
+def read_json(request: Request, body: bytes) -> Any:
+    """Return the JSON value in *body*, None when it is empty, and a text when it claims to be something else.
+
+    Raises RefusedError when it is not JSON. Services that are away are looked at between this and ``as_model``.
+    """
+    return _parsed(body) if _is_json(request.headers.get("content-type")) else body.decode(errors="replace") or None
+
+
+def as_model(content: Any, model: type[_M]) -> _M:
+    """Return the body *content* as *model*; raise RefusedError that names everything that is wrong."""
+    if content is None:
         raise RefusedError(_unprocessable({"type": "missing", "loc": ["body"], "msg": "Field required", "input": None}))
     if not isinstance(content, dict):
         message = "Input should be a valid dictionary or object to extract fields from"

@@ -28,11 +28,14 @@ class HealthEndpoints:
     def routes(self) -> Sequence[BaseRoute]:
         """Return the routes of this subject."""
         return [
-            ExactRoute("GET", "/webhook/health", self.webhook),
             ExactRoute("GET", "/healthz", self.alive),
             ExactRoute("GET", "/readyz", self.ready),
             ExactRoute("GET", "/health", self.alive),
         ]
+
+    def webhook_routes(self) -> Sequence[BaseRoute]:
+        """Return the routes that come earlier in the contract's order."""
+        return [ExactRoute("GET", "/webhook/health", self.webhook)]
 
     async def alive(self, _: Request) -> Response:
         """Say that the process lives; no dependency is looked at, because a restart would not mend one."""

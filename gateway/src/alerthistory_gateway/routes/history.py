@@ -14,6 +14,7 @@ from alerthistory.alert.v1.alert_pb2 import Occurrence
 from alerthistory.history.v1 import history_service_pb2 as history_pb2
 from alerthistory_common.alert_codec import instant
 from alerthistory_gateway.clients import Services, ask
+from alerthistory_gateway.legacy.ordering import tie_order
 from alerthistory_gateway.legacy.routing import ExactRoute
 from alerthistory_gateway.legacy.validation import read_query
 
@@ -59,7 +60,7 @@ class HistoryEndpoint:
                 starts_at_text_from=query.start_time,
                 starts_at_text_to=query.end_time,
             ),
-            tie_order=_tie_order(query),
+            tie_order=tie_order(is_filtered=bool(query.alertname or query.status)),
         )
         first = await self._page(asked, wanted) if wanted else _NONE
         if wanted > len(first.occurrences) and first.next_page_token:
@@ -148,9 +149,3 @@ def _alert(occurrence: Occurrence) -> bytes:
 
 def _text(value: str) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode()
-
-
-def _tie_order(query: HistoryQuery) -> history_pb2.TieOrder.ValueType:
-    if query.alertname or query.status:
-        return history_pb2.TIE_ORDER_OLDEST_FIRST
-    return history_pb2.TIE_ORDER_NEWEST_FIRST

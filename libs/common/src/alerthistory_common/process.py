@@ -51,8 +51,6 @@ async def run_process(
     check_exposure(
         {f"{name} gRPC": grpc_listen, f"{name} metrics": metrics_listen, **(other_listeners or {})}, auth=settings.auth
     )
-    if settings.redis_url:
-        _LOG.warning("Redis is not used yet: caches stay in memory")
     registry = new_registry()
     last_resort = _last_resort(settings)
     async with AsyncExitStack() as stack:

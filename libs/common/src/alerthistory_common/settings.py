@@ -70,7 +70,12 @@ class CommonSettings(Settings):
         "",
         description="`postgresql://…` for all services; empty: SQLite files. (Legacy name: `DATABASE_URL`)",
     )
-    redis_url: str = Field("", description="Accepted, not used yet: caches stay in memory. (Legacy name: `REDIS_URL`)")
+    redis_url: str = Field(
+        "",
+        pattern=r"^((redis|rediss)://.+|unix:///.+)?$",
+        description="`redis://…`, `rediss://…` or `unix:///…`, which shares the enrichment mode; empty: the "
+        "classifier's database does. (Legacy name: `REDIS_URL`)",
+    )
     auth: Literal["", "none"] = Field(
         "", description="`none` allows listening beyond this machine without authentication."
     )

@@ -9,6 +9,7 @@ import grpc
 import structlog
 
 from alerthistory.classifier.v1 import classifier_service_pb2_grpc
+from alerthistory_classifier.adapters.redis_mode import open_redis_mode
 from alerthistory_classifier.adapters.store import SqlVerdictStore
 from alerthistory_classifier.application.classify import Classifying
 from alerthistory_classifier.application.importing import Importing
@@ -46,7 +47,12 @@ async def open_classifier(
         patience = await stack.enter_async_context(open_patience())
         keeping = await stack.enter_async_context(open_keeping(store, patience))
         modes = Modes(
-            store, configured=configured(settings.enrichment_mode), patience=patience, clock=clock, metrics=metrics
+            store,
+            await stack.enter_async_context(open_redis_mode(host.settings.redis_url)),
+            configured=configured(settings.enrichment_mode),
+            patience=patience,
+            clock=clock,
+            metrics=metrics,
         )
         servicer = ClassifierServicer(
             Classifying(store, modes, keeping=keeping, patience=patience, clock=clock, metrics=metrics),

@@ -1,11 +1,16 @@
 """What the classifier's use cases need from the outside."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from hashlib import sha256
 from typing import Protocol
 
 from alerthistory_classifier.domain.modes import Mode
 from alerthistory_common.alerts import Fingerprint, Instant, Verdict
+
+Place = tuple[int, bytes]
+"""Where a verdict stands among all, newest first: when it was given, in microseconds, and its alert's key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +22,11 @@ class Classification:
     verdict: Verdict
     created_at: Instant
     metadata_json: bytes = b""
+
+    @property
+    def place(self) -> Place:
+        """Where it stands among all."""
+        return self.created_at.micros, sha256(self.fingerprint.encode()).digest()
 
 
 class VerdictStore(Protocol):
@@ -34,18 +44,50 @@ class VerdictStore(Protocol):
         """Return the stored verdict of an alert, None when it has none."""
         ...
 
+    async def find_all(self, fingerprints: Collection[Fingerprint]) -> Sequence[Classification]:
+        """Return the stored verdicts of those of *fingerprints* that have one."""
+        ...
+
+    async def page(self, *, min_confidence: float, after: Place | None, limit: int) -> Sequence[Classification]:
+        """Return a page of verdicts of at least *min_confidence*, newest first."""
+        ...
+
     async def count(self) -> int:
         """Return how many verdicts are stored."""
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptMode:
+    """The mode that was set. ``is_shared`` is False while the shared place has yet to be told."""
+
+    mode: Mode
+    is_shared: bool = True
+
+
 class ModeStore(Protocol):
     """Keeps the mode that was set. Raises StoreUnavailableError while the database is away."""
 
-    async def find_mode(self) -> Mode | None:
+    async def find_mode(self) -> KeptMode | None:
         """Return the mode that was set, None when nobody has."""
         ...
 
-    async def keep_mode(self, mode: Mode, *, at: Instant) -> None:
-        """Keep *mode*, durably."""
+    async def keep_mode(self, kept: KeptMode, *, at: Instant) -> None:
+        """Keep the mode, durably."""
+        ...
+
+
+class SharedMode(Protocol):
+    """The mode where the replicas, and those of the older service, share it. Raises UnavailableError while away."""
+
+    async def find(self) -> Mode | None:
+        """Return the mode, None when there is none that can be used."""
+        ...
+
+    async def put(self, mode: Mode) -> None:
+        """Set the mode."""
+        ...
+
+    async def response_time(self) -> timedelta:
+        """Return how long writing and reading took."""
         ...

@@ -10,13 +10,21 @@ from alerthistory_classifier.application.importing import Importing
 from alerthistory_classifier.application.modes import Modes
 from alerthistory_classifier.domain.modes import Mode, ModeSource
 from alerthistory_classifier.past_codec import past_classifications
-from alerthistory_common import alert_codec
+from alerthistory_classifier.ports import Classification, Place
+from alerthistory_common import alert_codec, paging
 from alerthistory_common.alerts import AlertEvent, Fingerprint
 from alerthistory_common.clock import Clock
-from alerthistory_common.errors import FieldViolation, InvalidArgumentError
+from alerthistory_common.errors import (
+    FieldViolation,
+    InvalidArgumentError,
+    PageTokenMismatchError,
+    UnavailableError,
+)
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
+_MAX_ITEMS = 1000
+_PAGE_SIZE = 50
 _MODES = {mode: classifier_service_pb2.EnrichmentMode.Value(f"ENRICHMENT_MODE_{mode.name}") for mode in Mode}
 _MODES_BACK = {value: key for key, value in _MODES.items()}
 _SOURCES = {source: classifier_service_pb2.ModeSource.Value(f"MODE_SOURCE_{source.name}") for source in ModeSource}
@@ -47,14 +55,27 @@ class ClassifierServicer(classifier_service_pb2_grpc.ClassifierServiceServicer):
         if not request.fingerprint:
             raise _invalid("fingerprint", "must be set")
         found = await self._classifying.find(Fingerprint(request.fingerprint))
-        return classifier_service_pb2.GetClassificationResponse(
-            classification=classifier_service_pb2.Classification(
-                fingerprint=found.fingerprint,
-                alert_name=found.alert_name,
-                verdict=alert_codec.verdict_message(found.verdict),
-                created_at=alert_codec.timestamp(found.created_at),
-                metadata_json=found.metadata_json,
-            )
+        return classifier_service_pb2.GetClassificationResponse(classification=_message(found))
+
+    async def BatchGetClassifications(  # noqa: N802
+        self, request: classifier_service_pb2.BatchGetClassificationsRequest, context: Context
+    ) -> classifier_service_pb2.BatchGetClassificationsResponse:
+        """Return the stored verdicts of several alerts."""
+        if len(request.fingerprints) > _MAX_ITEMS:
+            raise _invalid("fingerprints", f"must hold at most {_MAX_ITEMS}")
+        found = await self._classifying.find_all({Fingerprint(each) for each in request.fingerprints})
+        return classifier_service_pb2.BatchGetClassificationsResponse(classifications=map(_message, found))
+
+    async def ListClassifications(  # noqa: N802
+        self, request: classifier_service_pb2.ListClassificationsRequest, context: Context
+    ) -> classifier_service_pb2.ListClassificationsResponse:
+        """Return a page of stored verdicts, newest first."""
+        size, least = paging.page_size(request.page_size, default=_PAGE_SIZE), request.min_confidence
+        after = _place(paging.decode_token(request.page_token, least))
+        found = await self._classifying.page(min_confidence=least, after=after, limit=size + 1)
+        return classifier_service_pb2.ListClassificationsResponse(
+            classifications=map(_message, found[:size]),
+            next_page_token=paging.encode_token(_cursor(found[size - 1]), least) if len(found) > size else "",
         )
 
     async def ImportClassifications(  # noqa: N802
@@ -88,7 +109,49 @@ class ClassifierServicer(classifier_service_pb2_grpc.ClassifierServiceServicer):
             classifications=await self._classifying.count(),
             mode=_MODES[(await self._modes.current()).mode],
             started_at=alert_codec.timestamp(self._started_at),
+            redis=await self._cache_status(),
+            verdicts=[
+                classifier_service_pb2.VerdictCount(
+                    severity=alert_codec.severity_message(severity), source=source, count=count
+                )
+                for (severity, source), count in self._classifying.verdicts.items()
+            ],
+            transparent_events=self._classifying.transparent_events,
         )
+
+    async def _cache_status(self) -> classifier_service_pb2.CacheStatus | None:
+        try:
+            took = await self._modes.shared_response_time()
+        except UnavailableError:
+            return classifier_service_pb2.CacheStatus(is_available=False)
+        if took is None:
+            return None
+        return classifier_service_pb2.CacheStatus(is_available=True, response_time=alert_codec.duration(took))
+
+
+def _message(found: Classification) -> classifier_service_pb2.Classification:
+    return classifier_service_pb2.Classification(
+        fingerprint=found.fingerprint,
+        alert_name=found.alert_name,
+        verdict=alert_codec.verdict_message(found.verdict),
+        created_at=alert_codec.timestamp(found.created_at),
+        metadata_json=found.metadata_json,
+    )
+
+
+def _cursor(found: Classification) -> paging.Cursor:
+    given_at, key = found.place
+    return given_at, key.hex()
+
+
+def _place(cursor: paging.Cursor | None) -> Place | None:
+    if cursor is None:
+        return None
+    try:
+        given_at, key = cursor
+        return int(given_at), bytes.fromhex(str(key))
+    except ValueError as error:
+        raise PageTokenMismatchError("page_token is not one of ours") from error
 
 
 def _event(request: classifier_service_pb2.ClassifyAlertRequest) -> AlertEvent:

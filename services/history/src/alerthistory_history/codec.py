@@ -28,6 +28,7 @@ from .domain.records import (
     TieOrder,
     Work,
 )
+from .domain.stats import Share, Stats
 
 MAX_REPORTS = 20_000
 MAX_IMPORTED = 5000
@@ -118,6 +119,7 @@ def occurrence_filter(message: pb.OccurrenceFilter) -> OccurrenceFilter:
         fingerprint=message.fingerprint,
         starts_from=_from(message.starts_at_text_from),
         starts_to=_to(message.starts_at_text_to),
+        namespace=message.namespace,
     )
 
 
@@ -197,6 +199,42 @@ def payload_message(payload: QuarantinedPayload) -> quarantine_pb2.QuarantinedPa
     )
 
 
+def stats_message(found: Stats) -> pb.GetStatsResponse:
+    """Return counts as a message."""
+    recent, totals = found.recent, found.totals
+    return pb.GetStatsResponse(
+        total=totals.firing + totals.resolved,
+        firing=totals.firing,
+        resolved=totals.resolved,
+        received=found.received,
+        timeline=[
+            pb.StatsHour(
+                begins_at=_stamp(hour.begins_at),
+                firing=hour.firing,
+                resolved=hour.resolved,
+                critical=hour.critical,
+                warning=hour.warning,
+                info=hour.info,
+            )
+            for hour in recent.timeline
+        ],
+        top_alerts=[
+            pb.StatsTopAlert(
+                alert_name=top.last.alert_name,
+                namespace=top.last.namespace,
+                count=top.count,
+                last_received_at=_stamp(top.last.received_at),
+                severity_label=top.last.severity_label,
+                is_firing=top.last.is_firing,
+            )
+            for top in recent.top_alerts
+        ],
+        severities=_shares(recent.severities),
+        statuses=_shares(recent.statuses),
+        namespaces=_shares(recent.namespaces),
+    )
+
+
 def status_message(status: Status) -> pb.GetStatusResponse:
     """Return figures as a message."""
     age = status.oldest_pending_age
@@ -226,6 +264,10 @@ def between(field: str, value: int, *, lowest: int, highest: int) -> int:
     if not lowest <= value <= highest:
         raise _invalid(field, f"must be {lowest} to {highest}")
     return value
+
+
+def _shares(found: Sequence[Share]) -> list[pb.StatsShare]:
+    return [pb.StatsShare(value=value, count=count) for value, count in found]
 
 
 def _payload(message: quarantine_pb2.QuarantinedPayload, now: Instant) -> QuarantinedPayload:

@@ -24,6 +24,7 @@ from .domain.records import (
     TieOrder,
     Work,
 )
+from .domain.stats import ReceivedOccurrence, Totals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +124,18 @@ class ReadStore(Protocol):
 
     async def counted(self, wanted: OccurrenceFilter, *, limit: int) -> Sequence[CountedOccurrence]:
         """Return what a report counts of the first *limit* occurrences, in history order."""
+        ...
+
+    async def totals(self, *, limit: int) -> Totals:
+        """Return how the *limit* occurrences with the latest starts were last reported."""
+        ...
+
+    async def received_count(self, *, since: int) -> int:
+        """Return how many occurrences were last received at the microsecond *since* or later."""
+        ...
+
+    async def received(self, *, since: int, limit: int) -> Sequence[ReceivedOccurrence]:
+        """Return at most *limit* occurrences that were last received at *since* or later, the latest first."""
         ...
 
     async def status(self, now: Instant, started_at: Instant) -> Status:

@@ -27,6 +27,8 @@ Context = grpc.aio.ServicerContext[Any, Any]
 _DEFAULT_LEASED = 100
 _MAX_BACKLOG = 1000
 _DEFAULT_COUNTED = 10_000
+_DEFAULT_HOURS = 24
+_MAX_HOURS = 168
 _MAX_DELAY = timedelta(days=1)
 
 
@@ -148,6 +150,11 @@ class HistoryServicer(pb_grpc.HistoryServiceServicer):
         """Store the past."""
         results = await self._use.importer.import_reports(codec.past_reports(request))
         return pb.ImportOccurrencesResponse(results=map(codec.import_result_message, results))
+
+    async def GetStats(self, request: pb.GetStatsRequest, context: Context) -> pb.GetStatsResponse:
+        """Count what the dashboard shows."""
+        hours = codec.between("hours", request.hours or _DEFAULT_HOURS, lowest=1, highest=_MAX_HOURS)
+        return codec.stats_message(await reading.get_stats(self._use.reads, hours=hours, now=self._use.clock.now()))
 
     async def ListQuarantine(self, request: pb.ListQuarantineRequest, context: Context) -> pb.ListQuarantineResponse:
         """List quarantined payloads."""

@@ -3,8 +3,8 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from uuid import uuid4
 
@@ -12,7 +12,7 @@ import grpc
 
 from alerthistory.ingest.v1 import ingest_service_pb2
 from alerthistory.ingest.v1.ingest_service_pb2_grpc import add_IngestServiceServicer_to_server
-from alerthistory_common.batching import batcher
+from alerthistory_common.batching import Batcher, batcher
 from alerthistory_common.clock import SystemClock
 from alerthistory_common.component import Component
 from alerthistory_common.process import Host
@@ -24,8 +24,10 @@ from alerthistory_ingest.adapters.tracing import SpanTracer
 from alerthistory_ingest.application.importing import Importing
 from alerthistory_ingest.application.ingest import Ingest, ReadingRules
 from alerthistory_ingest.application.pipeline import Pipeline, PipelineRules
+from alerthistory_ingest.application.processing import Processing
 from alerthistory_ingest.application.quarantine import Quarantine
 from alerthistory_ingest.application.recorder import MAX_WEIGHT, Recorder, Submission
+from alerthistory_ingest.ports import Outcome
 from alerthistory_ingest.servicer import IngestServicer
 from alerthistory_ingest.settings import IngestSettings
 
@@ -46,14 +48,12 @@ async def open_ingest(
     clock = SystemClock()
     meter = PrometheusMeter(host.registry)
     tracer = SpanTracer(host.telemetry)
-    is_store_only = settings.webhook == "store"
-    store = GrpcHistory(
-        history, lease_owner=_lease_owner(), is_store_only=is_store_only, timeout_s=settings.history_timeout_s
-    )
+    store = GrpcHistory(history, lease_owner=_lease_owner(), timeout_s=settings.history_timeout_s)
+    judge = GrpcClassifier(classifier, timeout_s=settings.classify_timeout_s)
     async with asyncio.TaskGroup() as tasks:
         pipeline = Pipeline(
             history=store,
-            classifier=GrpcClassifier(classifier, timeout_s=settings.classify_timeout_s),
+            classifier=judge,
             publisher=GrpcPublisher(publisher, timeout_s=settings.publish_timeout_s),
             rules=PipelineRules(capacity=settings.pipeline_slots, poll_interval_s=settings.poll_interval_s),
             clock=clock,
@@ -62,17 +62,17 @@ async def open_ingest(
             tasks=tasks,
         )
         meter.watch_pipeline(in_flight=lambda: pipeline.in_flight, capacity=pipeline.capacity)
-        async with batcher(
-            Recorder(store, pipeline, tracer, meter).record,
-            max_items=MAX_WEIGHT,
-            max_in_flight=settings.record_batches,
-            weigh=Submission.weight,
-        ) as records:
-            ingest = Ingest(records.submit, _reading_rules(settings), tracer, meter)
+        recorder = Recorder(store, pipeline, tracer, meter)
+        webhooks = Recorder(store, pipeline, tracer, meter, is_store_only=settings.webhook == "store")
+        async with _batching(recorder, settings) as records, _batching(webhooks, settings) as webhook_records:
+            rules = _reading_rules(settings)
+            ingest = Ingest(webhook_records.submit, rules, tracer, meter)
+            processing = Processing(
+                Ingest(records.submit, rules, tracer, meter), pipeline, judge, limit_s=settings.process_timeout_s
+            )
             quarantine = Quarantine(store, ingest, clock)
-            servicer = IngestServicer(ingest, Importing(store, meter), quarantine, pipeline, clock)
-            if not is_store_only:
-                tasks.create_task(pipeline.poll())
+            servicer = IngestServicer(ingest, processing, Importing(store, meter), quarantine, pipeline, clock)
+            tasks.create_task(pipeline.poll())
             try:
                 yield Component(
                     name="ingest",
@@ -82,6 +82,14 @@ async def open_ingest(
                 )
             finally:
                 await pipeline.drain(0)
+
+
+def _batching(
+    recorder: Recorder, settings: IngestSettings
+) -> AbstractAsyncContextManager[Batcher[Submission, Sequence[Outcome]]]:
+    return batcher(
+        recorder.record, max_items=MAX_WEIGHT, max_in_flight=settings.record_batches, weigh=Submission.weight
+    )
 
 
 def _register(server: grpc.aio.Server, servicer: IngestServicer) -> tuple[str, ...]:

@@ -1,12 +1,12 @@
 """What the use cases need from outside."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal, Protocol
 
-from alerthistory_common.alerts import AlertEvent, HistoryContext, Report, Verdict
+from alerthistory_common.alerts import AlertEvent, Fingerprint, HistoryContext, Report, Verdict
 from alerthistory_ingest.domain.payload import PayloadFormat
 from alerthistory_ingest.domain.quarantine import Quarantined
 from alerthistory_ingest.domain.work import Lease, Work, WorkResult
@@ -68,8 +68,13 @@ class QuarantinePage:
 class History(Protocol):
     """The history service. Every method raises UnavailableError while it is away."""
 
-    async def record(self, reports: Sequence[Report], quarantine: Sequence[Quarantined], *, capacity: int) -> Recorded:
-        """Store reports and quarantined payloads durably; lease at most *capacity* of the resulting events."""
+    async def record(
+        self, reports: Sequence[Report], quarantine: Sequence[Quarantined], *, capacity: int, is_store_only: bool
+    ) -> Recorded:
+        """Store reports and quarantined payloads durably; lease at most *capacity* of the resulting events.
+
+        With *is_store_only* the reports make events without work.
+        """
         ...
 
     async def import_reports(self, reports: Sequence[Report]) -> Sequence[ImportOutcome]:
@@ -108,12 +113,16 @@ class Classifier(Protocol):
         """Return how serious the alert is, None when the mode asks for no verdict."""
         ...
 
+    async def verdicts(self, fingerprints: Collection[Fingerprint]) -> Mapping[Fingerprint, Verdict]:
+        """Return the stored verdicts of those of *fingerprints* that have one."""
+        ...
+
 
 class Publisher(Protocol):
     """The publisher service."""
 
-    async def publish(self, event: AlertEvent, verdict: Verdict | None) -> None:
-        """Order the deliveries of an event, durably and once."""
+    async def publish(self, event: AlertEvent, verdict: Verdict | None) -> Sequence[str]:
+        """Order the deliveries of an event, durably and once; return the names of the targets."""
         ...
 
 

@@ -18,6 +18,7 @@ from alerthistory_ingest import quarantine_codec
 from alerthistory_ingest.application.importing import Importing, PastAlert
 from alerthistory_ingest.application.ingest import Ingest, PayloadResult
 from alerthistory_ingest.application.pipeline import Pipeline
+from alerthistory_ingest.application.processing import ProcessedAlert, Processing
 from alerthistory_ingest.application.quarantine import Quarantine
 from alerthistory_ingest.domain.payload import Payload, PayloadFormat
 
@@ -36,9 +37,16 @@ class IngestServicer(IngestServiceServicer):
     """Answers RPCs with the use cases."""
 
     def __init__(
-        self, ingest: Ingest, importing: Importing, quarantine: Quarantine, pipeline: Pipeline, clock: Clock
+        self,
+        ingest: Ingest,
+        processing: Processing,
+        importing: Importing,
+        quarantine: Quarantine,
+        pipeline: Pipeline,
+        clock: Clock,
     ) -> None:
         self._ingest = ingest
+        self._processing = processing
         self._importing = importing
         self._quarantine = quarantine
         self._pipeline = pipeline
@@ -49,7 +57,7 @@ class IngestServicer(IngestServiceServicer):
         """Store raw payloads."""
         _check_count("payloads", request.payloads)
         now = self._clock.now()
-        payloads = [_payload(index, message, now) for index, message in enumerate(request.payloads)]
+        payloads = [_payload(f"payloads[{index}]", message, now) for index, message in enumerate(request.payloads)]
         results = await self._ingest.ingest(payloads)
         return pb.IngestWebhookResponse(results=map(_result_message, results))
 
@@ -61,6 +69,11 @@ class IngestServicer(IngestServiceServicer):
         return pb.ImportAlertsResponse(
             results=[pb.ImportAlertResult(refusal=each.refusal, is_known=each.is_known) for each in outcomes]
         )
+
+    async def ProcessAlerts(self, request: pb.ProcessAlertsRequest, context: Context) -> pb.ProcessAlertsResponse:
+        """Store one payload and say what came of it."""
+        result, alerts = await self._processing.process(_payload("payload", request.payload, self._clock.now()))
+        return pb.ProcessAlertsResponse(result=_result_message(result), alerts=map(_processed_message, alerts))
 
     async def ListQuarantine(self, request: pb.ListQuarantineRequest, context: Context) -> pb.ListQuarantineResponse:
         """List payloads that could not be stored."""
@@ -100,17 +113,17 @@ def _check_count(field: str, items: Sequence[object]) -> None:
         )
 
 
-def _payload(index: int, message: pb.Payload, now: Instant) -> Payload:
+def _payload(field: str, message: pb.Payload, now: Instant) -> Payload:
     if message.format not in _FORMATS:
         raise InvalidArgumentError(
             "a payload's format is missing or unknown",
-            FieldViolation(field=f"payloads[{index}].format", description="must name a format"),
+            FieldViolation(field=f"{field}.format", description="must name a format"),
         )
     received_at = alert_codec.instant(message.received_at) if message.HasField("received_at") else now
     if not ZERO_TIME <= received_at <= _END_OF_TIME:
         raise InvalidArgumentError(
             "a payload was received outside of the years 1 to 9999",
-            FieldViolation(field=f"payloads[{index}].received_at", description="must be in the years 1 to 9999"),
+            FieldViolation(field=f"{field}.received_at", description="must be in the years 1 to 9999"),
         )
     return Payload(
         body=message.body,
@@ -125,6 +138,16 @@ def _payload(index: int, message: pb.Payload, now: Instant) -> Payload:
 def _past_alert(message: pb.PastAlert) -> PastAlert:
     received_at = alert_codec.instant(message.received_at) if message.HasField("received_at") else None
     return PastAlert(alert_json=message.alert_json, received_at=received_at)
+
+
+def _processed_message(alert: ProcessedAlert) -> pb.ProcessedAlert:
+    return pb.ProcessedAlert(
+        index=alert.index,
+        fingerprint=alert.fingerprint,
+        verdict=None if alert.verdict is None else alert_codec.verdict_message(alert.verdict),
+        is_processed=alert.is_processed,
+        targets=alert.targets,
+    )
 
 
 def _result_message(result: PayloadResult) -> pb.PayloadResult:

@@ -22,7 +22,7 @@ class IngestSettings(Settings):
     publisher_target: str = Field("127.0.0.1:7054", description="gRPC name of the publisher service.")
     webhook: Literal["pipeline", "store"] = Field(
         "pipeline",
-        description="`pipeline`: what changed is judged and published; `store`: alerts are only stored.",
+        description="`pipeline`: what webhooks change is judged and published; `store`: it is only stored.",
     )
     pipeline_slots: int = Field(64, ge=1, le=1000, description="How many events are judged and published at a time.")
     poll_interval_s: float = Field(
@@ -34,6 +34,12 @@ class IngestSettings(Settings):
     )
     publish_timeout_s: float = Field(
         10.0, gt=0, le=60, description="Seconds that ordering deliveries may take; then it is tried again later."
+    )
+    process_timeout_s: float = Field(
+        8.0,
+        gt=0,
+        le=60,
+        description="Seconds that a caller who wants to know what comes of its alerts is kept waiting.",
     )
     record_batches: int = Field(
         4, ge=1, le=64, description="How many batches of alerts are on their way to history at a time."

@@ -236,10 +236,13 @@ class ProcessedAlert(_message.Message):
     VERDICT_FIELD_NUMBER: _builtins.int
     IS_PROCESSED_FIELD_NUMBER: _builtins.int
     TARGETS_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
     fingerprint: _builtins.str
     """The alert's identity."""
     is_processed: _builtins.bool
     """Whether the alert changed, was sent through the pipeline and left it in time."""
+    index: _builtins.int
+    """The alert's position in the payload's list of alerts, from 0."""
     @_builtins.property
     def verdict(self) -> _alert_pb2.Verdict:
         """The verdict; unset when there is none (yet)."""
@@ -255,10 +258,11 @@ class ProcessedAlert(_message.Message):
         verdict: _alert_pb2.Verdict | None = ...,
         is_processed: _builtins.bool = ...,
         targets: _abc.Iterable[_builtins.str] | None = ...,
+        index: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["verdict", b"verdict"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fingerprint", b"fingerprint", "is_processed", b"is_processed", "targets", b"targets", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fingerprint", b"fingerprint", "index", b"index", "is_processed", b"is_processed", "targets", b"targets", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

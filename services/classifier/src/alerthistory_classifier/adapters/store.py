@@ -1,17 +1,17 @@
 """Verdicts and the mode in SQL."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Table, func, select
+from sqlalchemy import ColumnElement, Row, Table, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from alerthistory_classifier.adapters.tables import classifications, enrichment_mode
 from alerthistory_classifier.domain.modes import Mode
-from alerthistory_classifier.ports import Classification
+from alerthistory_classifier.ports import Classification, KeptMode, Place
 from alerthistory_common.alerts import Fingerprint, Instant, Severity, Verdict
 from alerthistory_common.database import Database
 
@@ -51,20 +51,42 @@ class SqlVerdictStore:
         row = result.one_or_none()
         return None if row is None else _classification(row)
 
+    async def find_all(self, fingerprints: Collection[Fingerprint]) -> list[Classification]:
+        """Return the stored verdicts of those of *fingerprints* that have one."""
+        statement = select(classifications).where(classifications.c.fp_hash.in_(map(_hash, fingerprints)))
+        result = await self._database.read(lambda connection: connection.execute(statement))
+        return list(map(_classification, result))
+
+    async def page(self, *, min_confidence: float, after: Place | None, limit: int) -> list[Classification]:
+        """Return a page of verdicts of at least *min_confidence*, newest first."""
+        columns = classifications.c
+        statement = (
+            select(classifications)
+            .where(columns.confidence >= min_confidence)
+            .order_by(columns.created_at.desc(), columns.fp_hash.desc())
+            .limit(limit)
+        )
+        if after is not None:
+            statement = statement.where(tuple_(columns.created_at, columns.fp_hash) < tuple_(*after))
+        result = await self._database.read(lambda connection: connection.execute(statement))
+        return list(map(_classification, result))
+
     async def count(self) -> int:
         """Return how many verdicts are stored."""
         statement = select(func.count()).select_from(classifications)
         return await self._database.read(lambda connection: connection.scalar(statement)) or 0
 
-    async def find_mode(self) -> Mode | None:
+    async def find_mode(self) -> KeptMode | None:
         """Return the mode that was set, None when nobody has."""
-        statement = select(enrichment_mode.c.mode).where(enrichment_mode.c.id == _THE_ROW)
-        found = await self._database.read(lambda connection: connection.scalar(statement))
-        return None if found is None else Mode(found)
+        statement = select(enrichment_mode).where(enrichment_mode.c.id == _THE_ROW)
+        result = await self._database.read(lambda connection: connection.execute(statement))
+        row = result.one_or_none()
+        return None if row is None else KeptMode(mode=Mode(row.mode), is_shared=row.is_shared)
 
-    async def keep_mode(self, mode: Mode, *, at: Instant) -> None:
-        """Keep *mode*, durably."""
-        await self._replace(enrichment_mode, "id", [{"id": _THE_ROW, "mode": mode.value, "set_at": at.micros}])
+    async def keep_mode(self, kept: KeptMode, *, at: Instant) -> None:
+        """Keep the mode, durably."""
+        row = {"id": _THE_ROW, "mode": kept.mode.value, "set_at": at.micros, "is_shared": kept.is_shared}
+        await self._replace(enrichment_mode, "id", [row])
 
     async def _replace(self, table: Table, key: str, rows: Sequence[dict[str, Any]]) -> None:
         upsert = self._upsert(table, key)

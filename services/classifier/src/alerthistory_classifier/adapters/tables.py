@@ -1,6 +1,6 @@
 """The classifier's tables. Times are microseconds since 1970."""
 
-from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, true
 
 from alerthistory_common.columns import EscapedText, JsonText
 
@@ -33,4 +33,6 @@ enrichment_mode = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("mode", String, nullable=False),
     Column("set_at", BigInteger, nullable=False),
+    # False while Redis, which was away, has yet to be told.
+    Column("is_shared", Boolean, nullable=False, server_default=true()),
 )

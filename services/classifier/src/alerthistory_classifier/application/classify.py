@@ -1,6 +1,8 @@
 """Judge alerts and keep the verdicts; a database that is away costs the keeping, never the verdict."""
 
 import time
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -12,8 +14,8 @@ from alerthistory_classifier.application.patience import Patience
 from alerthistory_classifier.domain.modes import Mode
 from alerthistory_classifier.domain.rules import judge
 from alerthistory_classifier.metrics import ClassifierMetrics
-from alerthistory_classifier.ports import Classification, VerdictStore
-from alerthistory_common.alerts import AlertEvent, Fingerprint, HistoryContext, Verdict
+from alerthistory_classifier.ports import Classification, Place, VerdictStore
+from alerthistory_common.alerts import AlertEvent, Fingerprint, HistoryContext, Severity, Verdict
 from alerthistory_common.batching import Batcher
 from alerthistory_common.clock import Clock
 from alerthistory_common.errors import AlertHistoryError, NotFoundError
@@ -28,7 +30,10 @@ class ClassificationNotFoundError(NotFoundError):
 
 
 class Classifying:
-    """What callers ask of the classifier."""
+    """What callers ask of the classifier.
+
+    ``verdicts`` counts those given, by severity and judge; ``transparent_events`` those for which the mode wanted none.
+    """
 
     def __init__(
         self,
@@ -47,6 +52,8 @@ class Classifying:
         self._clock = clock
         self._metrics = metrics
         self._failing: set[str] = set()
+        self.verdicts: Counter[tuple[Severity, str]] = Counter()
+        self.transparent_events = 0
 
     async def classify(self, event: AlertEvent, history: HistoryContext) -> tuple[Verdict | None, Mode]:
         """Return the verdict on *event*, None when the mode asks for none, and the mode.
@@ -55,6 +62,7 @@ class Classifying:
         """
         mode = (await self._modes.current()).mode
         if mode is Mode.TRANSPARENT:
+            self.transparent_events += 1
             return None, mode
         if not event.kind.is_firing and (known := await self._known(event.fingerprint)) is not None:
             return known, mode
@@ -67,6 +75,14 @@ class Classifying:
             raise ClassificationNotFoundError("this alert was never judged")
         return found
 
+    async def find_all(self, fingerprints: Collection[Fingerprint]) -> Sequence[Classification]:
+        """Return the stored verdicts of those of *fingerprints* that have one."""
+        return await self._store.find_all(fingerprints)
+
+    async def page(self, *, min_confidence: float, after: Place | None, limit: int) -> Sequence[Classification]:
+        """Return a page of verdicts of at least *min_confidence*, newest first."""
+        return await self._store.page(min_confidence=min_confidence, after=after, limit=limit)
+
     async def count(self) -> int:
         """Return how many verdicts are stored."""
         return await self._store.count()
@@ -78,6 +94,7 @@ class Classifying:
         verdict = replace(judged, processing_time=timedelta(seconds=taken))
         self._metrics.duration.observe(taken)
         self._metrics.verdicts.labels(verdict.severity.value, verdict.source).inc()
+        self.verdicts[verdict.severity, verdict.source] += 1
         await self._keep(event, verdict)
         return verdict
 

@@ -15,6 +15,7 @@ class Mode(StrEnum):
 class ModeSource(StrEnum):
     """Where the mode comes from. ``MEMORY`` is the classifier's own store; the older service called it so."""
 
+    REDIS = "redis"
     MEMORY = "memory"
     ENVIRONMENT = "environment"
     DEFAULT = "default"

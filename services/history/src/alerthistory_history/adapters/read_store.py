@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, Subquery, and_, case, func, literal, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerthistory_common.alerts import Fingerprint, Instant, Severity
@@ -19,6 +19,7 @@ from alerthistory_history.domain.records import (
     Status,
     TieOrder,
 )
+from alerthistory_history.domain.stats import ReceivedOccurrence, Totals
 
 from . import rows
 from .dialects import dialect_named
@@ -76,6 +77,34 @@ class SqlReadStore:
             for name, is_firing, namespace, labels in selected
         ]
 
+    async def totals(self, *, limit: int) -> Totals:
+        """Return how the *limit* occurrences with the latest starts were last reported."""
+        latest = select(occurrences.c.is_firing).order_by(occurrences.c.starts_us.desc()).limit(limit).subquery()
+        query = select(func.count(), func.count().filter(latest.c.is_firing)).select_from(latest)
+        total, firing = (await self._database.read(lambda connection: connection.execute(query))).one()
+        return Totals(firing=firing, resolved=total - firing)
+
+    async def received_count(self, *, since: int) -> int:
+        """Return how many occurrences were last received at the microsecond *since* or later."""
+        query = select(func.count()).select_from(_received_since(since))
+        return await self._database.read(lambda connection: connection.scalar(query)) or 0
+
+    async def received(self, *, since: int, limit: int) -> Sequence[ReceivedOccurrence]:
+        """Return at most *limit* occurrences that were last received at *since* or later, the latest first."""
+        latest = _received_since(since)
+        query = select(latest).order_by(latest.c.last_received_us.desc()).limit(limit)
+        selected = await self._database.read(lambda connection: connection.execute(query))
+        return [
+            ReceivedOccurrence(
+                alert_name=row.alert_name,
+                namespace=row.namespace,
+                severity_label=row.severity_label,
+                is_firing=row.is_firing,
+                received_at=row.last_received_us,
+            )
+            for row in selected
+        ]
+
     async def status(self, now: Instant, started_at: Instant) -> Status:
         """Return figures for dashboards."""
 
@@ -97,6 +126,17 @@ class SqlReadStore:
         return await self._database.read(figures)
 
 
+def _received_since(since: int) -> Subquery:
+    """Return the occurrences received since; `alerts` has the index by time, which `occurrences` cannot have (HOT)."""
+    seen = occurrences.c
+    return (
+        select(seen.alert_name, seen.namespace, seen.severity_label, seen.is_firing, seen.last_received_us)
+        .join(alerts, alerts.c.fp_hash == seen.fp_hash)
+        .where(alerts.c.last_seen_us >= since, seen.last_received_us >= since)
+        .subquery()
+    )
+
+
 def _in_history_order(query: Select[Any], wanted: OccurrenceFilter, ties: TieOrder) -> Select[Any]:
     number = occurrences.c.id.desc() if ties is TieOrder.NEWEST_FIRST else occurrences.c.id
     return query.where(*_occurrence_conditions(wanted)).order_by(occurrences.c.starts_us.desc(), number)
@@ -110,6 +150,8 @@ def _occurrence_conditions(wanted: OccurrenceFilter) -> Sequence[ColumnElement[b
         found.append(occurrences.c.is_firing if wanted.is_firing else ~occurrences.c.is_firing)
     if wanted.fingerprint:
         found.append(occurrences.c.fp_hash == rows.fp_hash(wanted.fingerprint))
+    if wanted.namespace:
+        found += _is_named(occurrences.c.namespace, wanted.namespace)
     if wanted.starts_from is not None:
         found.append(occurrences.c.starts_us >= wanted.starts_from)
     if wanted.starts_to is not None:

@@ -60,6 +60,8 @@ occurrences = Table(
 Index("ix_occurrences_starts", occurrences.c.starts_us)
 # ListOccurrences of one name. HOT.
 Index("ix_occurrences_name", func.substr(occurrences.c.alert_name, 1, NAME_PREFIX), occurrences.c.starts_us)
+# ListOccurrences of one namespace. HOT.
+Index("ix_occurrences_namespace", func.substr(occurrences.c.namespace, 1, NAME_PREFIX), occurrences.c.starts_us)
 # ListOccurrences of those that fire, which are few among many. HOT.
 Index(
     "ix_occurrences_firing",
@@ -102,7 +104,7 @@ alerts = Table(
     Column("is_store_only", Boolean, nullable=False, server_default=false()),
     postgresql_with=_IN_PLACE,
 )
-# ListAlerts; rows of other namespaces and severities are passed over.
+# ListAlerts, and what GetStats counts; rows of other namespaces and severities are passed over.
 Index("ix_alerts_seen", alerts.c.last_seen_us, alerts.c.fp_hash)
 # ListAlerts of those that fire, and their number.
 Index(

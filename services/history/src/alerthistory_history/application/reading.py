@@ -1,9 +1,9 @@
 """Answering questions about alerts, occurrences and quarantined payloads."""
 
 from alerthistory_common import paging
-from alerthistory_common.alerts import Fingerprint
+from alerthistory_common.alerts import Fingerprint, Instant
 from alerthistory_common.errors import NotFoundError, PageTokenMismatchError
-from alerthistory_history.domain import legacy
+from alerthistory_history.domain import legacy, stats
 from alerthistory_history.domain.records import (
     AlertFilter,
     AlertRecord,
@@ -16,6 +16,8 @@ from alerthistory_history.domain.records import (
 from alerthistory_history.ports import QuarantineStore, ReadStore
 
 from .pages import Page
+
+_MAX_COUNTED = 10_000
 
 
 async def get_alert(store: ReadStore, fingerprint: str) -> AlertRecord:
@@ -63,6 +65,17 @@ async def list_occurrences(
 async def get_report(store: ReadStore, wanted: OccurrenceFilter, *, group_by: str, max_count: int) -> list[ReportRow]:
     """Return the counts of the first *max_count* occurrences in history order, by key."""
     return legacy.count(await store.counted(wanted, limit=max_count), group_by)
+
+
+async def get_stats(store: ReadStore, *, hours: int, now: Instant) -> stats.Stats:
+    """Return what the dashboard counts, looking back *hours* from *now*."""
+    since = stats.begin(now, hours)
+    received = await store.received(since=since, limit=_MAX_COUNTED)
+    return stats.Stats(
+        totals=await store.totals(limit=_MAX_COUNTED),
+        received=await store.received_count(since=since),
+        recent=stats.recent(received, now, hours),
+    )
 
 
 async def list_quarantine(store: QuarantineStore, *, page_size: int, page_token: str) -> Page[QuarantinedPayload]:

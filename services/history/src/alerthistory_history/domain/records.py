@@ -177,6 +177,7 @@ class OccurrenceFilter:
     fingerprint: str = ""
     starts_from: int | None = None
     starts_to: int | None = None
+    namespace: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,13 +1,18 @@
 """The classifier service over gRPC."""
 
+from collections.abc import Collection
+
 import grpc
 
-from alerthistory.classifier.v1.classifier_service_pb2 import ClassifyAlertRequest
+from alerthistory.alert.v1 import alert_pb2
+from alerthistory.classifier.v1.classifier_service_pb2 import BatchGetClassificationsRequest, ClassifyAlertRequest
 from alerthistory.classifier.v1.classifier_service_pb2_grpc import ClassifierServiceStub
 from alerthistory_common import alert_codec
-from alerthistory_common.alerts import AlertEvent, HistoryContext, Verdict
+from alerthistory_common.alerts import AlertEvent, Fingerprint, HistoryContext, Verdict
 from alerthistory_common.channels import call
 from alerthistory_common.errors import InternalError
+
+_AT_ONCE = 1000
 
 
 class GrpcClassifier:
@@ -25,7 +30,23 @@ class GrpcClassifier:
         response = await call(self._stub.ClassifyAlert, request, timeout_s=self._timeout_s, wait_for_ready=False)
         if not response.HasField("verdict"):
             return None
-        try:
-            return alert_codec.verdict(response.verdict)
-        except ValueError as error:
-            raise InternalError(f"the classifier's verdict cannot be read: {error}") from error
+        return _verdict(response.verdict)
+
+    async def verdicts(self, fingerprints: Collection[Fingerprint]) -> dict[Fingerprint, Verdict]:
+        """Return the stored verdicts of those of *fingerprints* that have one."""
+        found: dict[Fingerprint, Verdict] = {}
+        wanted = list(fingerprints)
+        for first in range(0, len(wanted), _AT_ONCE):
+            request = BatchGetClassificationsRequest(fingerprints=wanted[first : first + _AT_ONCE])
+            response = await call(
+                self._stub.BatchGetClassifications, request, timeout_s=self._timeout_s, wait_for_ready=False
+            )
+            found |= {Fingerprint(each.fingerprint): _verdict(each.verdict) for each in response.classifications}
+        return found
+
+
+def _verdict(message: alert_pb2.Verdict) -> Verdict:
+    try:
+        return alert_codec.verdict(message)
+    except ValueError as error:
+        raise InternalError(f"the classifier's verdict cannot be read: {error}") from error

@@ -27,26 +27,30 @@ _IMPORT_TIMEOUT_S = 30.0
 
 
 class GrpcHistory:
-    """Speaks to the history service as *lease_owner*. With *is_store_only*, what it records makes no work.
+    """Speaks to the history service as *lease_owner*.
 
     Calls fail fast while the service is away: whoever waits here keeps a sender waiting.
     """
 
-    def __init__(self, channel: grpc.aio.Channel, *, lease_owner: str, is_store_only: bool, timeout_s: float) -> None:
+    def __init__(self, channel: grpc.aio.Channel, *, lease_owner: str, timeout_s: float) -> None:
         self._stub = HistoryServiceStub(channel)
         self._health = health_pb2_grpc.HealthStub(channel)
         self._lease_owner = lease_owner
-        self._is_store_only = is_store_only
         self._timeout_s = timeout_s
 
-    async def record(self, reports: Sequence[Report], quarantine: Sequence[Quarantined], *, capacity: int) -> Recorded:
-        """Store reports and quarantined payloads durably; lease at most *capacity* of the resulting events."""
+    async def record(
+        self, reports: Sequence[Report], quarantine: Sequence[Quarantined], *, capacity: int, is_store_only: bool
+    ) -> Recorded:
+        """Store reports and quarantined payloads durably; lease at most *capacity* of the resulting events.
+
+        With *is_store_only* the reports make events without work.
+        """
         request = pb.RecordAlertsRequest(
             reports=map(alert_codec.report_message, reports),
             quarantine=map(quarantine_codec.to_message, quarantine),
-            lease_owner="" if self._is_store_only else self._lease_owner,
+            lease_owner="" if is_store_only else self._lease_owner,
             lease_capacity=capacity,
-            store_only=self._is_store_only,
+            store_only=is_store_only,
         )
         response = await call(self._stub.RecordAlerts, request, timeout_s=self._timeout_s, wait_for_ready=False)
         return Recorded(

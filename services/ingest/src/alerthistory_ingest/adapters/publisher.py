@@ -16,11 +16,12 @@ class GrpcPublisher:
         self._stub = PublisherServiceStub(channel)
         self._timeout_s = timeout_s
 
-    async def publish(self, event: AlertEvent, verdict: Verdict | None) -> None:
-        """Order the deliveries of an event, durably and once."""
+    async def publish(self, event: AlertEvent, verdict: Verdict | None) -> list[str]:
+        """Order the deliveries of an event, durably and once; return the names of the targets."""
         publication = Publication(
             event=alert_codec.event_message(event),
             verdict=None if verdict is None else alert_codec.verdict_message(verdict),
         )
         request = PublishAlertsRequest(publications=[publication])
-        await call(self._stub.PublishAlerts, request, timeout_s=self._timeout_s, wait_for_ready=False)
+        response = await call(self._stub.PublishAlerts, request, timeout_s=self._timeout_s, wait_for_ready=False)
+        return [name for result in response.results for name in result.targets]

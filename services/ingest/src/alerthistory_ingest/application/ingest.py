@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
 
+from alerthistory_common.alerts import Fingerprint
 from alerthistory_ingest.application.recorder import Submission, cut
 from alerthistory_ingest.domain.payload import Payload, ReadPayload, Refusal
 from alerthistory_ingest.domain.quarantine import Quarantined, first_refusals, quarantine
@@ -19,9 +20,11 @@ Record = Callable[[Submission], Awaitable[Sequence[Outcome]]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """One alert that was stored, and what it meant."""
+    """One alert that was stored, and what it meant; ``index`` is its position in the payload, from 0."""
 
+    index: int
     name: str
+    fingerprint: Fingerprint
     is_firing: bool
     decision: str
 
@@ -104,7 +107,13 @@ class Ingest:
     ) -> PayloadResult:
         result = PayloadResult(
             accepted=tuple(
-                Accepted(name=alert.name, is_firing=alert.report.is_firing, decision=outcome.decision)
+                Accepted(
+                    index=alert.index,
+                    name=alert.name,
+                    fingerprint=alert.report.fingerprint,
+                    is_firing=alert.report.is_firing,
+                    decision=outcome.decision,
+                )
                 for alert, outcome in zip(read.alerts, outcomes, strict=True)
                 if not outcome.refusal
             ),

@@ -3,14 +3,14 @@
 import asyncio
 import contextvars
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
 
-from alerthistory_common.alerts import AlertEvent, Verdict
+from alerthistory_common.alerts import AlertEvent, Fingerprint, Verdict
 from alerthistory_common.batching import Batcher
 from alerthistory_common.clock import Clock
 from alerthistory_common.errors import AlertHistoryError
@@ -35,6 +35,15 @@ class PipelineRules:
 
     capacity: int
     poll_interval_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Processed:
+    """An alert whose event was judged and published."""
+
+    fingerprint: Fingerprint
+    verdict: Verdict | None
+    targets: Sequence[str]
 
 
 class Room:
@@ -87,6 +96,7 @@ class Pipeline:
         self._is_over = False
         self._has_surplus = False
         self._changed = asyncio.Event()
+        self._listeners: set[Callable[[Processed], None]] = set()
         self.completed = 0
 
     @property
@@ -116,6 +126,19 @@ class Pipeline:
         finally:
             self._reserved -= size
             self._changed.set()
+
+    @contextmanager
+    def told(self, listener: Callable[[Processed], None]) -> Iterator[None]:
+        """Tell *listener* of every event that is published while the block runs."""
+        self._listeners.add(listener)
+        try:
+            yield
+        finally:
+            self._listeners.discard(listener)
+
+    def _tell(self, processed: Processed) -> None:
+        for listener in tuple(self._listeners):
+            listener(processed)
 
     def start(self, work: Sequence[Work], source: WorkSource, *, leased_at: float) -> None:
         """Begin *work*, whose leases hold from *leased_at* (of the loop's clock) on; give back what comes too late."""
@@ -209,10 +232,12 @@ class Pipeline:
     async def _process(self, work: Work) -> None:
         with self._tracer.processing(work.event, is_young=self._is_young(work.event)):
             verdict = await self._classify(work)
-            if not await self._publish(work.event, verdict):
+            targets = await self._publish(work.event, verdict)
+            if targets is None:
                 self._meter.processed("released")
                 await self._give_back([work.lease], retry_delay(work.lease.attempt))
                 return
+            self._tell(Processed(fingerprint=work.event.fingerprint, verdict=verdict, targets=targets))
             is_current = await self._complete(WorkResult(lease=work.lease, verdict=verdict))
         self.completed += is_current
         self._meter.processed("completed" if is_current else "outdated")
@@ -227,15 +252,15 @@ class Pipeline:
             _LOG.warning("published without a verdict", event_id=work.event.event_id, error=str(error))
             return None
 
-    async def _publish(self, event: AlertEvent, verdict: Verdict | None) -> bool:
+    async def _publish(self, event: AlertEvent, verdict: Verdict | None) -> Sequence[str] | None:
+        """Return the targets that are told; None when that could not be ordered."""
         try:
             with self._meter.timing("publish"):
-                await self._publisher.publish(event, verdict)
+                return await self._publisher.publish(event, verdict)
         except AlertHistoryError as error:
             self._meter.failure("publish")
             _LOG.warning("cannot publish; will try again", event_id=event.event_id, error=str(error))
-            return False
-        return True
+            return None
 
     async def _complete(self, result: WorkResult) -> bool:
         """Hand in *result*, again and again while the lease holds; return whether history still wanted it."""

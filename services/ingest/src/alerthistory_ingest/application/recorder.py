@@ -28,13 +28,16 @@ class Submission:
 
 
 class Recorder:
-    """Hands submissions to history and the resulting work to the pipeline."""
+    """Hands submissions to history and the resulting work to the pipeline; with *is_store_only* there is none."""
 
-    def __init__(self, history: History, pipeline: Pipeline, tracer: Tracer, meter: Meter) -> None:
+    def __init__(
+        self, history: History, pipeline: Pipeline, tracer: Tracer, meter: Meter, *, is_store_only: bool = False
+    ) -> None:
         self._history = history
         self._pipeline = pipeline
         self._tracer = tracer
         self._meter = meter
+        self._is_store_only = is_store_only
 
     async def record(self, submissions: Sequence[Submission]) -> list[Sequence[Outcome]]:
         """Return the outcomes of each submission, once all of them are durable. The handler of a Batcher.
@@ -47,9 +50,11 @@ class Recorder:
             with (
                 self._tracer.recording([report.traceparent for report in reports]),
                 self._meter.timing("record"),
-                self._pipeline.room(len(reports)) as room,
+                self._pipeline.room(0 if self._is_store_only else len(reports)) as room,
             ):
-                recorded = await self._history.record(reports, quarantine, capacity=room.size)
+                recorded = await self._history.record(
+                    reports, quarantine, capacity=room.size, is_store_only=self._is_store_only
+                )
                 room.fill(recorded.work, "record")
         except DeadlineExceededError as error:
             self._meter.failure("record")

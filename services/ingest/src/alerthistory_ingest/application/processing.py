@@ -1,0 +1,97 @@
+"""Storing a payload and waiting for what comes of it, for callers that want to know at once."""
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import structlog
+
+from alerthistory_common.alerts import Fingerprint, Verdict
+from alerthistory_common.deadlines import budget
+from alerthistory_common.errors import AlertHistoryError
+from alerthistory_ingest.application.ingest import Accepted, Ingest, PayloadResult
+from alerthistory_ingest.application.pipeline import Pipeline, Processed
+from alerthistory_ingest.domain.payload import Payload
+from alerthistory_ingest.ports import Classifier
+
+_LOG = structlog.get_logger(__name__)
+_PUBLISHED = frozenset({"fired", "refired", "resolved"})
+_SHARE_OF_DEADLINE = 0.8
+"""What may be waited for; the rest is for the answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessedAlert:
+    """What came of one stored alert; ``index`` is its position in the payload.
+
+    ``is_processed`` says whether its event was published in time.
+    """
+
+    index: int
+    fingerprint: Fingerprint
+    verdict: Verdict | None = None
+    is_processed: bool = False
+    targets: Sequence[str] = ()
+
+
+class Processing:
+    """Stores payloads and waits for the pipeline, *limit_s* at most. What takes longer goes on in the background."""
+
+    def __init__(self, ingest: Ingest, pipeline: Pipeline, classifier: Classifier, *, limit_s: float) -> None:
+        self._ingest = ingest
+        self._pipeline = pipeline
+        self._classifier = classifier
+        self._limit_s = limit_s
+
+    async def process(self, payload: Payload) -> tuple[PayloadResult, list[ProcessedAlert]]:
+        """Return what became of *payload*, once that is durable, and what came of each stored alert."""
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + budget(self._limit_s) * _SHARE_OF_DEADLINE
+        found = _Found()
+        with self._pipeline.told(found.add):
+            (result,) = await self._ingest.ingest([payload])
+            awaited = {alert.fingerprint for alert in result.accepted if alert.decision in _PUBLISHED}
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(ends_at):
+                    await found.all_of(awaited)
+        known = await self._known({alert.fingerprint for alert in result.accepted} - found.processed.keys())
+        return result, [_processed(alert, found.processed, known) for alert in result.accepted]
+
+    async def _known(self, fingerprints: Collection[Fingerprint]) -> Mapping[Fingerprint, Verdict]:
+        """Return the verdicts that were given earlier; a classifier that is away costs only them."""
+        if not fingerprints:
+            return {}
+        try:
+            return await self._classifier.verdicts(fingerprints)
+        except AlertHistoryError as error:
+            _LOG.warning("answered without earlier verdicts", error=str(error))
+            return {}
+
+
+class _Found:
+    """Collects what the pipeline tells."""
+
+    def __init__(self) -> None:
+        self.processed: dict[Fingerprint, Processed] = {}
+        self._came = asyncio.Event()
+
+    def add(self, processed: Processed) -> None:
+        self.processed[processed.fingerprint] = processed
+        self._came.set()
+
+    async def all_of(self, fingerprints: Collection[Fingerprint]) -> None:
+        while not self.processed.keys() >= set(fingerprints):
+            self._came.clear()
+            await self._came.wait()
+
+
+def _processed(
+    alert: Accepted, processed: Mapping[Fingerprint, Processed], known: Mapping[Fingerprint, Verdict]
+) -> ProcessedAlert:
+    fingerprint = alert.fingerprint
+    if (found := processed.get(fingerprint)) is None:
+        return ProcessedAlert(index=alert.index, fingerprint=fingerprint, verdict=known.get(fingerprint))
+    return ProcessedAlert(
+        index=alert.index, fingerprint=fingerprint, verdict=found.verdict, is_processed=True, targets=found.targets
+    )
