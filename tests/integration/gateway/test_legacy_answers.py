@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import grpc
 import pytest
 
+from alerthistory.alert.v1 import alert_pb2
 from alerthistory.classifier.v1 import classifier_service_pb2 as classifier_pb2
 from alerthistory.history.v1 import history_service_pb2 as history_pb2
 from alerthistory.ingest.v1 import ingest_service_pb2 as ingest_pb2
@@ -249,6 +250,29 @@ async def test_metrics_name_all_families_in_order_and_move_with_webhooks_and_ser
         "alert_history_enrichment_enriched_alerts_total 0.0\n",
     ):
         assert sample in text
+
+
+async def test_metrics_move_when_what_they_count_happens(gateway: Gateway) -> None:  # D25
+    suite = gateway.suite
+    suite.classifier.status.verdicts.add(severity=alert_pb2.SEVERITY_CRITICAL, source="rules", count=3)
+    suite.classifier.status.transparent_events = 2
+    suite.publisher.stats.targets.add(target="ops", delivered=4, dead=1)
+    for path in ("/webhook", "/webhook/"):
+        await gateway.client.post(path, json={"alerts": [{"labels": {"alertname": "A"}}]})
+    suite.ingest.error = (grpc.StatusCode.UNAVAILABLE, "away")
+    await gateway.client.post("/webhook", json={"alerts": [{"labels": {"alertname": "A"}}]})
+    text = (await gateway.client.get("/metrics")).text
+    for sample in (
+        'database_operations_total{operation="save_alert",status="success"} 2.0\n',
+        'database_operations_total{operation="save_alert",status="error"} 1.0\n',
+        'classification_total{model="rules",severity="critical"} 3.0\n',
+        'publishing_total{status="success",target="ops"} 4.0\n',
+        'publishing_total{status="failure",target="ops"} 1.0\n',
+        "enrichment_transparent_alerts_total 2.0\n",
+        "enrichment_enriched_alerts_total 3.0\n",
+        "# TYPE alert_history_publishing_created gauge\n",
+    ):
+        assert f"alert_history_{sample}" in text or sample in text
 
 
 async def test_metrics_keep_the_last_values_of_a_service_that_is_away(gateway: Gateway) -> None:

@@ -12,6 +12,7 @@ from alerthistory.history.v1 import history_service_pb2 as history_pb2
 from alerthistory.publisher.v1 import publisher_service_pb2 as publisher_pb2
 from alerthistory_common.errors import AlertHistoryError
 from alerthistory_gateway.clients import Services, ask
+from alerthistory_gateway.legacy.classifications import severity_name
 from alerthistory_gateway.legacy.metric_families import CONTENT_TYPE, MetricFamilies
 from alerthistory_gateway.legacy.modes import MODE_NUMBERS, mode_name
 from alerthistory_gateway.legacy.routing import ExactRoute
@@ -50,11 +51,26 @@ class MetricsEndpoint:
         status = await ask("publisher", self._services.publisher.GetStatus, asked, timeout_s=_FETCH_LIMIT_S)
         self._families.targets_discovered.set(status.targets)
         self._families.queue_size.set(status.pending)
+        counted = publisher_pb2.GetStatsRequest()
+        stats = await ask("publisher", self._services.publisher.GetStats, counted, timeout_s=_FETCH_LIMIT_S)
+        self._families.publishings.tell(
+            {
+                (each.target, status): count
+                for each in stats.targets
+                for status, count in (("success", each.delivered), ("failure", each.dead))
+                if count
+            }
+        )
 
     async def _from_classifier(self) -> None:
         asked = classifier_pb2.GetStatusRequest()
         status = await ask("classifier", self._services.classifier.GetStatus, asked, timeout_s=_FETCH_LIMIT_S)
         self._families.mode.set(MODE_NUMBERS[mode_name(status.mode)])
+        self._families.classifications.tell(
+            {(severity_name(each.severity), each.source): each.count for each in status.verdicts}
+        )
+        self._families.transparent_alerts.tell({(): status.transparent_events})
+        self._families.enriched_alerts.tell({(): sum(each.count for each in status.verdicts)})
 
 
 async def _if_there(fetch: Callable[[], Awaitable[None]]) -> None:

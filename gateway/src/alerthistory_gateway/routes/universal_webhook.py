@@ -17,6 +17,7 @@ from alerthistory_gateway.admission import Admission
 from alerthistory_gateway.bodies import BodyReader
 from alerthistory_gateway.intake import Intake
 from alerthistory_gateway.legacy.classifications import severity_name
+from alerthistory_gateway.legacy.metric_families import MetricFamilies
 from alerthistory_gateway.legacy.rendering import json_answer, refusal
 from alerthistory_gateway.legacy.routing import ExactRoute
 from alerthistory_gateway.legacy.validation import RefusedError, read_body
@@ -60,10 +61,19 @@ _B = TypeVar("_B", UniversalBody, ProxyBody)
 class UniversalWebhookEndpoints:
     """Take webhooks and tell what came of them."""
 
-    def __init__(self, *, intake: Intake, admission: Admission, bodies: BodyReader, wiring: WiringReader) -> None:
+    def __init__(
+        self,
+        *,
+        intake: Intake,
+        admission: Admission,
+        bodies: BodyReader,
+        families: MetricFamilies,
+        wiring: WiringReader,
+    ) -> None:
         self._intake = intake
         self._admission = admission
         self._bodies = bodies
+        self._families = families
         self._wiring = wiring
 
     def routes(self) -> Sequence[BaseRoute]:
@@ -86,6 +96,7 @@ class UniversalWebhookEndpoints:
             if content.alerts:
                 result = await self._intake.take(body, form=PAYLOAD_FORMAT_ALERTMANAGER, sender=sender_of(request))
                 _check(result.rejection)
+                self._families.count_stored(len(result.accepted))
         if wiring.targets:
             return _intelligent(content, started, {})
         return json_answer(
@@ -151,6 +162,7 @@ class UniversalWebhookEndpoints:
             return ProcessAlertsResponse()
         processed = await self._intake.process(body, form=PAYLOAD_FORMAT_ALERTMANAGER, sender=sender_of(request))
         _check(processed.result.rejection)
+        self._families.count_stored(len(processed.alerts))
         return processed
 
 

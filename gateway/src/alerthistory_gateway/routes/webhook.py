@@ -9,9 +9,10 @@ from starlette.routing import BaseRoute
 
 from alerthistory.ingest.v1.ingest_service_pb2 import PAYLOAD_FORMAT_ALERTMANAGER
 from alerthistory_common.clock import Clock
+from alerthistory_common.errors import UnavailableError
 from alerthistory_gateway.admission import Admission
 from alerthistory_gateway.bodies import BodyReader
-from alerthistory_gateway.intake import Intake
+from alerthistory_gateway.intake import Intake, PayloadResult
 from alerthistory_gateway.legacy.metric_families import MetricFamilies
 from alerthistory_gateway.legacy.rendering import json_answer, refusal
 from alerthistory_gateway.legacy.routing import ExactRoute
@@ -40,7 +41,7 @@ class WebhookEndpoint:
         started, moment = time.perf_counter(), self._clock.now()
         with self._admission.admit() as ticket:
             body = await self._bodies.read(request, on_bytes=ticket.grow)
-            result = await self._intake.take(body, form=PAYLOAD_FORMAT_ALERTMANAGER, sender=sender_of(request))
+            result = await self._take(body, sender_of(request))
         if result.rejection:
             self._families.webhook_errors.inc()
             return refusal(400, result.rejection)
@@ -49,6 +50,13 @@ class WebhookEndpoint:
         )
         answer = {"status": "success", "processed": len(result.accepted), "timestamp": moment.micros / _MICROS}
         return json_answer(answer)
+
+    async def _take(self, body: bytes, sender: str) -> PayloadResult:
+        try:
+            return await self._intake.take(body, form=PAYLOAD_FORMAT_ALERTMANAGER, sender=sender)
+        except UnavailableError:
+            self._families.count_not_stored()
+            raise
 
 
 def sender_of(request: Request) -> str:
