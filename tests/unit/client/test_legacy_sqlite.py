@@ -1,6 +1,7 @@
 """Legacy SQLite files are read row by row, and never touched."""
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -270,6 +271,14 @@ def test_sources_that_are_none_are_named_with_the_reason(file: Path, tmp_path: P
             pass
         assert reason in str(caught.value)
         assert "cret" not in str(caught.value)
+
+
+def test_a_path_that_is_no_text_has_a_name_that_is(v2: sqlite3.Connection, file: Path) -> None:
+    odd = file.with_name(os.fsdecode(b"caf\xe9.sqlite3"))
+    odd.write_bytes(file.read_bytes())
+
+    with open_source(str(odd)) as source:
+        assert source.name.endswith("caf\\udce9.sqlite3")
 
 
 def test_a_damaged_file_is_named(v2: sqlite3.Connection, file: Path) -> None:

@@ -48,7 +48,8 @@ def _sqlite_source(path: Path, file: SqliteFile) -> LegacySource:
     )
     generations = [name for name, is_there in (("first", has_first), ("second", has_second)) if is_there]
     return LegacySource(
-        name=str(path),
+        # A path may hold bytes that are no text; a sender may not.
+        name=str(path).encode(errors="backslashreplace").decode(),
         kind=f"SQLite, {' and '.join(generations)} generation",
         # What the first generation received is older.
         alert_tables=(
