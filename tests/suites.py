@@ -88,18 +88,26 @@ class Suite:
 
     def run(self, name: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Return the result of one of our console scripts, run with the suite's settings."""
+        result = subprocess.run(
+            [script(name), *arguments],
+            env=self.environment(name),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        if check and result.returncode:
+            raise AssertionError(f"{name} {' '.join(arguments)} exited {result.returncode}: {result.stderr}")
+        return result
+
+    def environment(self, name: str) -> dict[str, str]:
+        """Return the environment in which the console script *name* has the suite's settings."""
         client = {
             f"ALERTHISTORY_CLIENT_{service.upper()}_TARGET": at
             for service, at in self.grpc.items()
             if service != "gateway"
         }
-        env = {**clean_environment(), **self.env, **(client if name == "ahctl" else {})}
-        result = subprocess.run(
-            [script(name), *arguments], env=env, capture_output=True, text=True, timeout=60, check=False
-        )
-        if check and result.returncode:
-            raise AssertionError(f"{name} {' '.join(arguments)} exited {result.returncode}: {result.stderr}")
-        return result
+        return {**clean_environment(), **self.env, **(client if name == "ahctl" else {})}
 
     def history(self, **query: str | int) -> list[dict[str, object]]:
         """Return the alerts that ``GET /history`` lists."""

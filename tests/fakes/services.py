@@ -68,6 +68,8 @@ class FakeHistory(HistoryServiceServicer):
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     reports: list[alert_pb2.Report] = field(default_factory=list)
     record_calls: list[history_pb.RecordAlertsRequest] = field(default_factory=list)
+    import_calls: list[history_pb.ImportOccurrencesRequest] = field(default_factory=list)
+    imported: list[alert_pb2.Report] = field(default_factory=list)
     lease_sizes: list[int] = field(default_factory=list)
     verdicts: dict[int, alert_pb2.Verdict | None] = field(default_factory=dict)
     released: list[tuple[int, float]] = field(default_factory=list)
@@ -92,6 +94,14 @@ class FakeHistory(HistoryServiceServicer):
             self._quarantine(payload)
         work = self._lease(request.lease_owner, request.lease_capacity) if request.lease_owner else []
         return history_pb.RecordAlertsResponse(results=results, work=work)
+
+    async def ImportOccurrences(
+        self, request: history_pb.ImportOccurrencesRequest, context: Context
+    ) -> history_pb.ImportOccurrencesResponse:
+        self.import_calls.append(request)
+        self._check()
+        results = [self._import(report) for report in request.reports]
+        return history_pb.ImportOccurrencesResponse(results=results[1:] if self.is_odd else results)
 
     async def LeaseWork(self, request: history_pb.LeaseWorkRequest, context: Context) -> history_pb.LeaseWorkResponse:
         self._check()
@@ -176,6 +186,17 @@ class FakeHistory(HistoryServiceServicer):
         if not store_only:
             self.queue.append(StoredWork(next(self._ids), _event(report)))
         return history_pb.RecordResult(decision="fired" if report.is_firing else "resolved")
+
+    def _import(self, report: alert_pb2.Report) -> history_pb.ImportResult:
+        if report.alert_name in self.refuse_names:
+            return history_pb.ImportResult(
+                outcome=history_pb.IMPORT_OUTCOME_REFUSED, refusal="the store cannot hold it"
+            )
+        key = (report.fingerprint, report.starts_at.ToNanoseconds())
+        if key in {(known.fingerprint, known.starts_at.ToNanoseconds()) for known in self.imported}:
+            return history_pb.ImportResult(outcome=history_pb.IMPORT_OUTCOME_KNOWN)
+        self.imported.append(report)
+        return history_pb.ImportResult(outcome=history_pb.IMPORT_OUTCOME_IMPORTED)
 
     def _quarantine(self, payload: quarantine_pb2.QuarantinedPayload) -> None:
         known = self.quarantine.get(payload.body)

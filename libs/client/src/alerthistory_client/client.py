@@ -26,14 +26,17 @@ from alerthistory_client.addresses import SERVICES, Addresses, Service
 from alerthistory_client.calls import Endpoint
 from alerthistory_client.records import (
     Alert,
+    Classification,
     ClassifierStatus,
     Delivery,
     DeliveryState,
     EnrichmentMode,
     HistoryStatus,
+    ImportResult,
     IngestStatus,
     ModeInForce,
     Occurrence,
+    PastAlert,
     Payload,
     PayloadResult,
     PublisherStatus,
@@ -83,6 +86,28 @@ class Client:
         request = ingest_pb2.IngestWebhookRequest(payloads=[codec.payload_message(each) for each in payloads])
         response = await self._at["ingest"].call(self._ingest.IngestWebhook, request)
         return [codec.payload_result(each) for each in response.results]
+
+    async def import_alerts(self, alerts: Sequence[PastAlert], *, sender: str) -> list[ImportResult]:
+        """Store alerts of the past, 1000 at most, in the order in which they were received; return one result each.
+
+        They are neither judged nor published. *sender* is kept with them. Importing again changes nothing.
+        """
+        request = ingest_pb2.ImportAlertsRequest(
+            alerts=[codec.past_alert_message(each) for each in alerts], sender=sender
+        )
+        response = await self._at["ingest"].call(self._ingest.ImportAlerts, request)
+        return [codec.import_result(each) for each in response.results]
+
+    async def import_classifications(self, classifications: Sequence[Classification]) -> list[bool]:
+        """Store verdicts of the past, 1000 at most; return of each whether it was stored.
+
+        It is not when the alert has the same verdict or a later one. Importing again changes nothing.
+        """
+        request = classifier_pb2.ImportClassificationsRequest(
+            classifications=[codec.classification_message(each) for each in classifications]
+        )
+        response = await self._at["classifier"].call(self._classifier.ImportClassifications, request)
+        return list(response.is_imported)
 
     async def get_alert(self, fingerprint: str) -> Alert:
         """Return one alert; raise NotFoundError when the fingerprint was never seen."""

@@ -21,15 +21,18 @@ from alerthistory.publisher.v1 import publisher_service_pb2 as publisher_pb2
 from alerthistory_client.records import (
     AcceptedAlert,
     Alert,
+    Classification,
     ClassifierStatus,
     Delivery,
     DeliveryState,
     EnrichmentMode,
     HistoryStatus,
+    ImportResult,
     IngestStatus,
     ModeInForce,
     ModeSource,
     Occurrence,
+    PastAlert,
     Payload,
     PayloadFormat,
     PayloadResult,
@@ -114,6 +117,27 @@ def payload_result(message: ingest_pb2.PayloadResult) -> PayloadResult:
         refused_count=message.refused_count,
         errors=tuple(_refusal(each) for each in message.errors),
         rejection=message.rejection,
+    )
+
+
+def past_alert_message(alert: PastAlert) -> ingest_pb2.PastAlert:
+    """Return an alert of the past as a message."""
+    return ingest_pb2.PastAlert(alert_json=alert.alert_json, received_at=alert_codec.timestamp(alert.received_at))
+
+
+def import_result(message: ingest_pb2.ImportAlertResult) -> ImportResult:
+    """Return what became of an alert of the past."""
+    return ImportResult(is_known=message.is_known, refusal=message.refusal)
+
+
+def classification_message(classification: Classification) -> classifier_pb2.Classification:
+    """Return *classification* as a message."""
+    return classifier_pb2.Classification(
+        fingerprint=classification.fingerprint,
+        alert_name=classification.alert_name,
+        verdict=alert_codec.verdict_message(classification.verdict),
+        created_at=alert_codec.timestamp(classification.created_at),
+        metadata_json=classification.metadata_json,
     )
 
 

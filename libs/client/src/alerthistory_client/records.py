@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from alerthistory_common.alerts import EventKind, Fingerprint, Instant, Severity
+from alerthistory_common.alerts import EventKind, Fingerprint, Instant, Severity, Verdict
 from alerthistory_common.errors import AlertHistoryError
 
 
@@ -94,6 +94,33 @@ class PayloadResult:
     def is_complete(self) -> bool:
         """Whether nothing of the payload was refused."""
         return not self.refused_count and not self.rejection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastAlert:
+    """One alert of the past: an element of a webhook payload's ``alerts``, as JSON, and when it was received."""
+
+    alert_json: bytes
+    received_at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportResult:
+    """What became of one alert of the past: stored, unless it was known already or there is a ``refusal``."""
+
+    is_known: bool = False
+    refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Classification:
+    """A verdict on an alert. ``metadata_json`` is what else the judge said: a JSON object, or empty."""
+
+    fingerprint: Fingerprint
+    alert_name: str
+    verdict: Verdict
+    created_at: Instant
+    metadata_json: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from alerthistory.classifier.v1 import classifier_service_pb2_grpc
 from alerthistory_classifier.adapters.redis_mode import open_redis_mode
 from alerthistory_classifier.adapters.store import SqlVerdictStore
 from alerthistory_classifier.application.classify import Classifying
+from alerthistory_classifier.application.importing import Importing
 from alerthistory_classifier.application.keeping import open_keeping
 from alerthistory_classifier.application.modes import Modes
 from alerthistory_classifier.application.patience import open_patience
@@ -55,6 +56,7 @@ async def open_classifier(
         )
         servicer = ClassifierServicer(
             Classifying(store, modes, keeping=keeping, patience=patience, clock=clock, metrics=metrics),
+            Importing(store),
             modes,
             clock=clock,
         )

@@ -15,12 +15,13 @@ Place = tuple[int, bytes]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Classification:
-    """The verdict on an alert, as stored."""
+    """The verdict on an alert, as stored. ``metadata_json`` is what else the judge said: an object, or empty."""
 
     fingerprint: Fingerprint
     alert_name: str
     verdict: Verdict
     created_at: Instant
+    metadata_json: bytes = b""
 
     @property
     def place(self) -> Place:
@@ -33,6 +34,10 @@ class VerdictStore(Protocol):
 
     async def keep(self, classifications: Sequence[Classification]) -> None:
         """Keep each in place of its alert's earlier one, durably; of several about one alert the last."""
+        ...
+
+    async def keep_newer(self, classifications: Sequence[Classification]) -> set[Fingerprint]:
+        """Keep, durably, each whose alert has no verdict or an earlier one; return whose were kept. One per alert."""
         ...
 
     async def find(self, fingerprint: Fingerprint) -> Classification | None:

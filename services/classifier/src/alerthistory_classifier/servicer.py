@@ -6,8 +6,10 @@ import grpc
 
 from alerthistory.classifier.v1 import classifier_service_pb2, classifier_service_pb2_grpc
 from alerthistory_classifier.application.classify import Classifying
+from alerthistory_classifier.application.importing import Importing
 from alerthistory_classifier.application.modes import Modes
 from alerthistory_classifier.domain.modes import Mode, ModeSource
+from alerthistory_classifier.past_codec import past_classifications
 from alerthistory_classifier.ports import Classification, Place
 from alerthistory_common import alert_codec, paging
 from alerthistory_common.alerts import AlertEvent, Fingerprint
@@ -31,8 +33,9 @@ _SOURCES = {source: classifier_service_pb2.ModeSource.Value(f"MODE_SOURCE_{sourc
 class ClassifierServicer(classifier_service_pb2_grpc.ClassifierServiceServicer):
     """Judges alerts, shows verdicts, and owns the mode."""
 
-    def __init__(self, classifying: Classifying, modes: Modes, *, clock: Clock) -> None:
+    def __init__(self, classifying: Classifying, importing: Importing, modes: Modes, *, clock: Clock) -> None:
         self._classifying = classifying
+        self._importing = importing
         self._modes = modes
         self._started_at = clock.now()
 
@@ -74,6 +77,13 @@ class ClassifierServicer(classifier_service_pb2_grpc.ClassifierServiceServicer):
             classifications=map(_message, found[:size]),
             next_page_token=paging.encode_token(_cursor(found[size - 1]), least) if len(found) > size else "",
         )
+
+    async def ImportClassifications(  # noqa: N802
+        self, request: classifier_service_pb2.ImportClassificationsRequest, context: Context
+    ) -> classifier_service_pb2.ImportClassificationsResponse:
+        """Store verdicts of the past."""
+        is_imported = await self._importing.import_all(past_classifications(request))
+        return classifier_service_pb2.ImportClassificationsResponse(is_imported=is_imported)
 
     async def GetMode(  # noqa: N802
         self, request: classifier_service_pb2.GetModeRequest, context: Context
@@ -125,6 +135,7 @@ def _message(found: Classification) -> classifier_service_pb2.Classification:
         alert_name=found.alert_name,
         verdict=alert_codec.verdict_message(found.verdict),
         created_at=alert_codec.timestamp(found.created_at),
+        metadata_json=found.metadata_json,
     )
 
 

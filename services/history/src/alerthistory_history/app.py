@@ -19,10 +19,13 @@ from alerthistory_common.database import Database, database_url, open_database
 from alerthistory_common.process import Host
 
 from .adapters.event_store import SqlEventStore
+from .adapters.import_store import SqlImportStore
+from .adapters.older_service import holds_older_service
 from .adapters.quarantine_store import Limits, SqlQuarantineStore
 from .adapters.read_store import SqlReadStore
 from .adapters.record_store import Later, SqlRecordStore
 from .adapters.work_store import SqlWorkStore
+from .application.importing import Importer
 from .application.pulse import Pulse
 from .application.recording import Committer, Recorder, weight
 from .application.settling import Settler
@@ -49,6 +52,8 @@ async def open_history(
     url = database_url(host.settings, settings.database_url, SCHEMA)
     async with open_database(url, schema=SCHEMA, pool_size=settings.database_pool_size) as database:
         await migrate.require_current(database, scripts=MIGRATIONS, program="alerthistory-history")
+        if await holds_older_service(database):
+            _LOG.warning("this database holds the history of the older service: bring it over with `ahctl import URL`")
         async with asyncio.TaskGroup() as background:
             parts = _Parts(database, settings, HistoryMetrics(host.registry), clock or SystemClock(), background)
             background.create_task(parts.settler.run())
@@ -83,6 +88,7 @@ class _Parts:
             quarantine_limits=Limits(max_rows=settings.quarantine_max_rows, max_bytes=settings.quarantine_max_bytes),
             later=_split_commits(background) if settings.test_split_commit else None,
         )
+        self.importer = Importer(SqlImportStore(database, policy=_policy(settings)), clock, metrics)
         work = SqlWorkStore(database, lease_duration=lease)
         self.queue = Queue(work, clock, lease_duration=lease)
         self.tails = Tails(self.events, self.pulse)
@@ -103,6 +109,7 @@ def _component(parts: _Parts, recorder: Recorder) -> Component:
     servicer = HistoryServicer(
         UseCases(
             recorder=recorder,
+            importer=parts.importer,
             queue=parts.queue,
             tails=parts.tails,
             reads=SqlReadStore(parts.database),

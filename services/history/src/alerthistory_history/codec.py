@@ -8,11 +8,12 @@ from alerthistory.alert.v1 import alert_pb2
 from alerthistory.history.v1 import history_service_pb2 as pb
 from alerthistory.history.v1 import quarantine_pb2, work_pb2
 from alerthistory_common import alert_codec
-from alerthistory_common.alerts import Instant, Severity
+from alerthistory_common.alerts import Instant, Report, Severity
 from alerthistory_common.errors import FieldViolation, InvalidArgumentError
 
 from .domain import legacy
 from .domain.commit import is_storable
+from .domain.importing import ImportOutcome, ImportResult
 from .domain.records import (
     AlertFilter,
     AlertRecord,
@@ -30,11 +31,13 @@ from .domain.records import (
 from .domain.stats import Share, Stats
 
 MAX_REPORTS = 20_000
+MAX_IMPORTED = 5000
 MAX_RESULTS = 10_000
 MAX_LEASED = 1000
 MAX_COUNTED = 1_000_000
 _MAX_ERRORS = 100
 _TIES = {pb.TIE_ORDER_OLDEST_FIRST: TieOrder.OLDEST_FIRST}
+_IMPORT_OUTCOMES = {each: pb.ImportOutcome.Value(f"IMPORT_OUTCOME_{each.name}") for each in ImportOutcome}
 _NOTHING = OccurrenceFilter(starts_from=1, starts_to=0)
 
 
@@ -57,6 +60,17 @@ def recorded_message(recorded: Recorded) -> pb.RecordAlertsResponse:
         results=[pb.RecordResult(decision=each.decision, refusal=each.refusal) for each in recorded.results],
         work=work_messages(recorded.work),
     )
+
+
+def past_reports(request: pb.ImportOccurrencesRequest) -> list[Report]:
+    """Return the reports of the past; raise InvalidArgumentError when there are too many."""
+    at_most("reports", len(request.reports), MAX_IMPORTED)
+    return [alert_codec.report(message) for message in request.reports]
+
+
+def import_result_message(result: ImportResult) -> pb.ImportResult:
+    """Return what became of a report of the past as a message."""
+    return pb.ImportResult(outcome=_IMPORT_OUTCOMES[result.outcome], refusal=result.refusal)
 
 
 def work_messages(work: Sequence[Work]) -> list[work_pb2.Work]:

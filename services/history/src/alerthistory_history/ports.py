@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from alerthistory_common.alerts import EventKind, Fingerprint, Instant, Severity
+from alerthistory_common.alerts import EventKind, Fingerprint, Instant, Report, Severity
 
+from .domain.importing import ImportResult
 from .domain.records import (
     AlertFilter,
     AlertRecord,
@@ -51,6 +52,14 @@ class RecordStore(Protocol):
 
     async def settle(self, now: Instant, *, limit: int) -> Settled:
         """Let *now* come for at most *limit* alerts for which something is due."""
+        ...
+
+
+class ImportStore(Protocol):
+    """Stores the past."""
+
+    async def import_reports(self, reports: Sequence[Report], now: Instant) -> Sequence[ImportResult]:
+        """Store *reports* in one transaction; raise StoreRefusedError when one cannot be stored. Then none was."""
         ...
 
 

@@ -16,6 +16,7 @@ from alerthistory_common.clock import Clock
 
 from . import codec
 from .application import events, reading
+from .application.importing import Importer
 from .application.recording import Recorder
 from .application.tailing import Tails
 from .application.working import Queue
@@ -36,6 +37,7 @@ class UseCases:
     """What the servicer calls."""
 
     recorder: Recorder
+    importer: Importer
     queue: Queue
     tails: Tails
     reads: ReadStore
@@ -141,6 +143,13 @@ class HistoryServicer(pb_grpc.HistoryServiceServicer):
             rows=[pb.ReportRow(key=row.key, count=row.count, firing=row.firing, resolved=row.resolved) for row in rows],
             total=sum(row.count for row in rows),
         )
+
+    async def ImportOccurrences(
+        self, request: pb.ImportOccurrencesRequest, context: Context
+    ) -> pb.ImportOccurrencesResponse:
+        """Store the past."""
+        results = await self._use.importer.import_reports(codec.past_reports(request))
+        return pb.ImportOccurrencesResponse(results=map(codec.import_result_message, results))
 
     async def GetStats(self, request: pb.GetStatsRequest, context: Context) -> pb.GetStatsResponse:
         """Count what the dashboard shows."""

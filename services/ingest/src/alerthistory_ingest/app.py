@@ -21,6 +21,7 @@ from alerthistory_ingest.adapters.history import GrpcHistory
 from alerthistory_ingest.adapters.metrics import PrometheusMeter
 from alerthistory_ingest.adapters.publisher import GrpcPublisher
 from alerthistory_ingest.adapters.tracing import SpanTracer
+from alerthistory_ingest.application.importing import Importing
 from alerthistory_ingest.application.ingest import Ingest, ReadingRules
 from alerthistory_ingest.application.pipeline import Pipeline, PipelineRules
 from alerthistory_ingest.application.processing import Processing
@@ -69,7 +70,8 @@ async def open_ingest(
             processing = Processing(
                 Ingest(records.submit, rules, tracer, meter), pipeline, judge, limit_s=settings.process_timeout_s
             )
-            servicer = IngestServicer(ingest, processing, Quarantine(store, ingest, clock), pipeline, clock)
+            quarantine = Quarantine(store, ingest, clock)
+            servicer = IngestServicer(ingest, processing, Importing(store, meter), quarantine, pipeline, clock)
             tasks.create_task(pipeline.poll())
             try:
                 yield Component(

@@ -12,7 +12,7 @@ from alerthistory_ingest.domain.quarantine import Quarantined
 from alerthistory_ingest.domain.work import Lease, Work, WorkResult
 
 PayloadOutcome = Literal["accepted", "partial", "rejected"]
-Stage = Literal["read", "record", "classify", "publish", "complete"]
+Stage = Literal["read", "record", "classify", "publish", "complete", "import"]
 WorkSource = Literal["record", "complete", "poll"]
 WorkOutcome = Literal["completed", "released", "outdated", "lease_over", "failed"]
 
@@ -22,6 +22,14 @@ class Outcome:
     """What became of one report: the ``decision`` when it was stored, otherwise the ``refusal``."""
 
     decision: str = ""
+    refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportOutcome:
+    """What became of one report of the past: stored, unless it was known already or there is a ``refusal``."""
+
+    is_known: bool = False
     refusal: str = ""
 
 
@@ -67,6 +75,10 @@ class History(Protocol):
 
         With *is_store_only* the reports make events without work.
         """
+        ...
+
+    async def import_reports(self, reports: Sequence[Report]) -> Sequence[ImportOutcome]:
+        """Store reports of the past durably, as they are; return one outcome each."""
         ...
 
     async def lease(self, max_count: int) -> Leased:

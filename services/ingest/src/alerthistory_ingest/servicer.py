@@ -15,6 +15,7 @@ from alerthistory_common.alerts import ZERO_TIME, Instant
 from alerthistory_common.clock import Clock
 from alerthistory_common.errors import FieldViolation, InvalidArgumentError
 from alerthistory_ingest import quarantine_codec
+from alerthistory_ingest.application.importing import Importing, PastAlert
 from alerthistory_ingest.application.ingest import Ingest, PayloadResult
 from alerthistory_ingest.application.pipeline import Pipeline
 from alerthistory_ingest.application.processing import ProcessedAlert, Processing
@@ -24,6 +25,7 @@ from alerthistory_ingest.domain.payload import Payload, PayloadFormat
 Context = grpc.aio.ServicerContext[Any, Any]
 
 _MAX_ITEMS = 1000
+_MAX_SENDER = 1000
 _END_OF_TIME = Instant.from_datetime(datetime.max.replace(tzinfo=UTC))
 _FORMATS = {
     pb.PAYLOAD_FORMAT_ALERTMANAGER: PayloadFormat.ALERTMANAGER,
@@ -35,10 +37,17 @@ class IngestServicer(IngestServiceServicer):
     """Answers RPCs with the use cases."""
 
     def __init__(
-        self, ingest: Ingest, processing: Processing, quarantine: Quarantine, pipeline: Pipeline, clock: Clock
+        self,
+        ingest: Ingest,
+        processing: Processing,
+        importing: Importing,
+        quarantine: Quarantine,
+        pipeline: Pipeline,
+        clock: Clock,
     ) -> None:
         self._ingest = ingest
         self._processing = processing
+        self._importing = importing
         self._quarantine = quarantine
         self._pipeline = pipeline
         self._clock = clock
@@ -51,6 +60,15 @@ class IngestServicer(IngestServiceServicer):
         payloads = [_payload(f"payloads[{index}]", message, now) for index, message in enumerate(request.payloads)]
         results = await self._ingest.ingest(payloads)
         return pb.IngestWebhookResponse(results=map(_result_message, results))
+
+    async def ImportAlerts(self, request: pb.ImportAlertsRequest, context: Context) -> pb.ImportAlertsResponse:
+        """Store alerts of the past."""
+        _check_count("alerts", request.alerts)
+        alerts = [_past_alert(message) for message in request.alerts]
+        outcomes = await self._importing.import_alerts(alerts, sender=request.sender[:_MAX_SENDER])
+        return pb.ImportAlertsResponse(
+            results=[pb.ImportAlertResult(refusal=each.refusal, is_known=each.is_known) for each in outcomes]
+        )
 
     async def ProcessAlerts(self, request: pb.ProcessAlertsRequest, context: Context) -> pb.ProcessAlertsResponse:
         """Store one payload and say what came of it."""
@@ -115,6 +133,11 @@ def _payload(field: str, message: pb.Payload, now: Instant) -> Payload:
         sender=message.sender,
         traceparent=message.traceparent,
     )
+
+
+def _past_alert(message: pb.PastAlert) -> PastAlert:
+    received_at = alert_codec.instant(message.received_at) if message.HasField("received_at") else None
+    return PastAlert(alert_json=message.alert_json, received_at=received_at)
 
 
 def _processed_message(alert: ProcessedAlert) -> pb.ProcessedAlert:

@@ -6,6 +6,7 @@ import click
 
 from alerthistory_client.cli.alerts import alerts, events
 from alerthistory_client.cli.demo import demo
+from alerthistory_client.cli.importing import import_
 from alerthistory_client.cli.mode import mode
 from alerthistory_client.cli.publishing import deliveries, targets
 from alerthistory_client.cli.quarantine import quarantine
@@ -38,5 +39,5 @@ def ahctl(context: click.Context, /, **options: Any) -> None:
     remember(context, options)
 
 
-for command in (send, alerts, events, tail, status, deliveries, targets, quarantine, mode, demo):
+for command in (send, alerts, events, tail, status, deliveries, targets, quarantine, mode, import_, demo):
     ahctl.add_command(command)

@@ -1,12 +1,12 @@
 """Verdicts and the mode in SQL."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Row, Table, func, select, tuple_
+from sqlalchemy import ColumnElement, Row, Table, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from alerthistory_classifier.adapters.tables import classifications, enrichment_mode
@@ -14,6 +14,8 @@ from alerthistory_classifier.domain.modes import Mode
 from alerthistory_classifier.ports import Classification, KeptMode, Place
 from alerthistory_common.alerts import Fingerprint, Instant, Severity, Verdict
 from alerthistory_common.database import Database
+
+Insert = postgresql.Insert | sqlite.Insert
 
 _MICROSECOND = timedelta(microseconds=1)
 _THE_ROW = 1
@@ -31,6 +33,16 @@ class SqlVerdictStore:
         rows = [_row(classification) for classification in latest.values()]
         # Replicas lock rows in one order, so that they do not lock each other out.
         await self._replace(classifications, "fp_hash", sorted(rows, key=lambda row: row["fp_hash"]))
+
+    async def keep_newer(self, kept: Sequence[Classification]) -> set[Fingerprint]:
+        """Keep, durably, each whose alert has no verdict or an earlier one; return whose were kept. One per alert."""
+        if not kept:
+            return set()
+        rows = sorted((_row(classification) for classification in kept), key=lambda row: row["fp_hash"])
+        upsert = self._upsert(classifications, "fp_hash", is_wanted=_is_newer).values(rows)
+        returned = upsert.returning(classifications.c.fingerprint)
+        result = await self._database.write(lambda connection: connection.execute(returned))
+        return {Fingerprint(fingerprint) for fingerprint in result.scalars()}
 
     async def find(self, fingerprint: Fingerprint) -> Classification | None:
         """Return the stored verdict of an alert, None when it has none."""
@@ -77,11 +89,21 @@ class SqlVerdictStore:
         await self._replace(enrichment_mode, "id", [row])
 
     async def _replace(self, table: Table, key: str, rows: Sequence[dict[str, Any]]) -> None:
+        upsert = self._upsert(table, key)
+        await self._database.write(lambda connection: connection.execute(upsert, rows))
+
+    def _upsert(
+        self, table: Table, key: str, is_wanted: Callable[[Insert], ColumnElement[bool]] | None = None
+    ) -> Insert:
         insert = postgresql.insert if self._database.dialect == "postgresql" else sqlite.insert
         statement = insert(table)
         changes = {column.name: statement.excluded[column.name] for column in table.columns if column.name != key}
-        upsert = statement.on_conflict_do_update(index_elements=[key], set_=changes)
-        await self._database.write(lambda connection: connection.execute(upsert, rows))
+        where = None if is_wanted is None else is_wanted(statement)
+        return statement.on_conflict_do_update(index_elements=[key], set_=changes, where=where)
+
+
+def _is_newer(statement: Insert) -> ColumnElement[bool]:
+    return classifications.c.created_at < statement.excluded.created_at
 
 
 def _row(classification: Classification) -> dict[str, Any]:
@@ -98,6 +120,7 @@ def _row(classification: Classification) -> dict[str, Any]:
         "rules": json.dumps(verdict.rules),
         "processing_time": verdict.processing_time // _MICROSECOND,
         "created_at": classification.created_at.micros,
+        "metadata_json": classification.metadata_json or None,
     }
 
 
@@ -116,6 +139,7 @@ def _classification(row: Row[Any]) -> Classification:
         alert_name=row.alert_name,
         verdict=verdict,
         created_at=Instant(row.created_at),
+        metadata_json=row.metadata_json or b"",
     )
 
 

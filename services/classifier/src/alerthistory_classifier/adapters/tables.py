@@ -1,8 +1,8 @@
 """The classifier's tables. Times are microseconds since 1970."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, Integer, LargeBinary, MetaData, String, Table, true
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, true
 
-from alerthistory_common.columns import EscapedText
+from alerthistory_common.columns import EscapedText, JsonText
 
 METADATA = MetaData()
 
@@ -21,6 +21,9 @@ classifications = Table(
     Column("rules", EscapedText, nullable=False),
     Column("processing_time", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("metadata_json", JsonText),
+    # list: by this, newest first
+    Index("ix_classifications_created", "created_at", "fp_hash"),
 )
 
 # One row at most: the mode that was set.

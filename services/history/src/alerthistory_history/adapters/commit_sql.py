@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerthistory_common.alerts import Fingerprint, Instant
+from alerthistory_history.domain.importing import KnownOccurrence
 from alerthistory_history.domain.records import (
     AlertChange,
     OccurrenceKey,
@@ -86,6 +87,18 @@ async def newest_received(connection: AsyncConnection, keys: Iterable[Occurrence
     return found
 
 
+async def known_occurrences(
+    connection: AsyncConnection, dialect: Dialect, keys: Iterable[OccurrenceKey]
+) -> dict[OccurrenceKey, KnownOccurrence]:
+    """Return what is known about the occurrences among *keys* that are stored."""
+    wanted = {(rows.fp_hash(key.fingerprint), key.start): key for key in keys}
+    found: dict[OccurrenceKey, KnownOccurrence] = {}
+    for some in _chunks(sorted(wanted)):
+        for key, start, received, imported in await dialect.receipts(connection, some):
+            found[wanted[key, start]] = KnownOccurrence(received, imported)
+    return found
+
+
 async def put_occurrences(
     connection: AsyncConnection, dialect: Dialect, writes: Iterable[OccurrenceWrite], *, accepted: int
 ) -> None:
@@ -93,7 +106,26 @@ async def put_occurrences(
     if not accepted:
         return
     ids = await dialect.occurrence_ids(connection, accepted)
-    values = [rows.occurrence_values(write, ids[write.position]) for write in writes]
+    await _upsert_occurrences(
+        connection, dialect, [rows.occurrence_values(write, ids[write.position]) for write in writes]
+    )
+
+
+async def put_imported_occurrences(
+    connection: AsyncConnection, dialect: Dialect, writes: Iterable[OccurrenceWrite], *, accepted: int, now: Instant
+) -> None:
+    """Write occurrences of the past, imported *now*, with ids that come before those of all others."""
+    if not accepted:
+        return
+    ids = await dialect.imported_ids(connection, accepted)
+    await _upsert_occurrences(
+        connection,
+        dialect,
+        [{**rows.occurrence_values(write, ids[write.position]), "imported_us": now.micros} for write in writes],
+    )
+
+
+async def _upsert_occurrences(connection: AsyncConnection, dialect: Dialect, values: Sequence[rows.Values]) -> None:
     insert = dialect.insert(occurrences)
     new: dict[str, ColumnElement[Any]] = {name: insert.excluded[name] for name in _REPLACED}
     new["times_received"] = occurrences.c.times_received + insert.excluded.times_received

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import chain
 from typing import Protocol
 
 from sqlalchemy import ColumnElement, Table, literal_column, text, true, update
@@ -11,6 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from alerthistory_history.domain.records import Position
 
 from . import tables
+
+_RECEIPTS = "SELECT o.fp_hash, o.starts_us, o.last_received_us, o.imported_us"
+_SAME_PAIR = "occurrences o ON o.fp_hash = pairs.key AND o.starts_us = pairs.start"
 
 Insert = postgresql.Insert | sqlite.Insert
 
@@ -26,6 +30,19 @@ class Dialect(Protocol):
 
     async def occurrence_ids(self, connection: AsyncConnection, count: int) -> Sequence[int]:
         """Return *count* new ids for occurrences, growing."""
+        ...
+
+    async def imported_ids(self, connection: AsyncConnection, count: int) -> Sequence[int]:
+        """Return *count* new ids for imported occurrences, growing, and smaller than any other id."""
+        ...
+
+    async def receipts(
+        self, connection: AsyncConnection, pairs: Sequence[tuple[bytes, int]]
+    ) -> Sequence[tuple[bytes, int, int, int | None]]:
+        """Return key, start, last receipt and import of those of *pairs*, each a key and a start, that are stored.
+
+        Two lists of keys and starts would look up every start of every key: the past has as many as reports.
+        """
         ...
 
     async def event_positions(self, connection: AsyncConnection, count: int) -> Sequence[Position]:
@@ -52,10 +69,24 @@ class Postgresql:
 
     async def occurrence_ids(self, connection: AsyncConnection, count: int) -> Sequence[int]:
         """Return the next values of a sequence."""
-        rows = await connection.execute(
-            text("SELECT nextval('occurrence_ids') FROM generate_series(1, :count)"), {"count": count}
+        return await _next_values(connection, "occurrence_ids", count)
+
+    async def imported_ids(self, connection: AsyncConnection, count: int) -> Sequence[int]:
+        """Return the next values of a sequence of negative numbers."""
+        return await _next_values(connection, "imported_ids", count)
+
+    async def receipts(
+        self, connection: AsyncConnection, pairs: Sequence[tuple[bytes, int]]
+    ) -> Sequence[tuple[bytes, int, int, int | None]]:
+        """Look the pairs up one by one, from arrays."""
+        found = await connection.execute(
+            text(
+                f"{_RECEIPTS} FROM unnest(CAST(:keys AS bytea[]), CAST(:starts AS bigint[])) AS pairs (key, start)"
+                f" JOIN {_SAME_PAIR}"
+            ),
+            {"keys": [key for key, _ in pairs], "starts": [start for _, start in pairs]},
         )
-        return sorted(rows.scalars())
+        return [(bytes(key), start, received, imported) for key, start, received, imported in found]
 
     async def event_positions(self, connection: AsyncConnection, count: int) -> Sequence[Position]:
         """Return the transaction's id with the next values of a sequence."""
@@ -93,6 +124,21 @@ class Sqlite:
         """Take the next values of a counter row."""
         return await _take(connection, "occurrence_ids", count)
 
+    async def imported_ids(self, connection: AsyncConnection, count: int) -> Sequence[int]:
+        """Take the next values of a counter row of negative numbers."""
+        return await _take(connection, "imported_ids", count)
+
+    async def receipts(
+        self, connection: AsyncConnection, pairs: Sequence[tuple[bytes, int]]
+    ) -> Sequence[tuple[bytes, int, int, int | None]]:
+        """Look the pairs up one by one, past SQLAlchemy: it writes the list more slowly than SQLite reads it."""
+        listed = ", ".join(["(?, ?)"] * len(pairs))
+        found = await connection.exec_driver_sql(
+            f"WITH pairs (key, start) AS (VALUES {listed}) {_RECEIPTS} FROM pairs CROSS JOIN {_SAME_PAIR}",
+            tuple(chain.from_iterable(pairs)),
+        )
+        return [tuple(row) for row in found]
+
     async def event_positions(self, connection: AsyncConnection, count: int) -> Sequence[Position]:
         """Take the next values of a counter row; one writer needs no transaction ids."""
         return [Position(0, seq) for seq in await _take(connection, "event_seqs", count)]
@@ -105,6 +151,14 @@ class Sqlite:
         """Return the size of the file."""
         found = [(await connection.exec_driver_sql(f"PRAGMA {name}")).scalar() for name in ("page_count", "page_size")]
         return math.prod(int(each or 0) for each in found)
+
+
+async def _next_values(connection: AsyncConnection, sequence: str, count: int) -> Sequence[int]:
+    rows = await connection.execute(
+        text("SELECT nextval(CAST(:sequence AS regclass)) FROM generate_series(1, :count)"),
+        {"sequence": sequence, "count": count},
+    )
+    return sorted(rows.scalars())
 
 
 async def _take(connection: AsyncConnection, name: str, count: int) -> Sequence[int]:

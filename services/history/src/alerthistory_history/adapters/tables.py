@@ -52,6 +52,8 @@ occurrences = Table(
     Column("first_received_us", BigInteger, nullable=False),
     Column("last_received_us", BigInteger, nullable=False),
     Column("times_received", BigInteger, nullable=False),
+    # When it was imported; none when it was last reported here.
+    Column("imported_us", BigInteger),
     postgresql_with=_IN_PLACE,
 )
 # ListOccurrences and GetReport without a name. HOT.

@@ -150,13 +150,13 @@ def _fold_resolve(state: AlertState, report: Report, _policy: Policy) -> Outcome
 
 
 def _close(state: AlertState, report: Report, open_start: int) -> Outcome:
-    end = _end(report)
+    end = end_of(report)
     after = replace(
         _with_content(state, report),
         is_firing=False,
         # A resolve covers the open start only by one of these two, so the open start is never after both.
         closed_through=_latest(state.closed_through, end, report.starts_at.micros),
-        last_resolve=(report.starts_at.micros, _stated_end(report)),
+        last_resolve=(report.starts_at.micros, stated_end_of(report)),
         lease_expires_at=None,
         is_stale=False,
     )
@@ -165,7 +165,7 @@ def _close(state: AlertState, report: Report, open_start: int) -> Outcome:
 
 
 def _resolve_closed(state: AlertState, report: Report) -> Outcome:
-    end = _end(report)
+    end = end_of(report)
     held = _hold_of(state, report.sender)
     if held is not None and _covers(report, held.start):
         closed_through = _latest(state.closed_through, end, report.starts_at.micros)
@@ -177,24 +177,26 @@ def _resolve_closed(state: AlertState, report: Report) -> Outcome:
 
 def _is_duplicate(state: AlertState, report: Report) -> bool:
     # Without a usable end, a second resolve after a re-fire looks like the first one and must close.
-    stated_end = _stated_end(report)
+    stated_end = stated_end_of(report)
     if stated_end is None or stated_end < report.starts_at.micros:
         return False
     return state.last_resolve == (report.starts_at.micros, stated_end)
 
 
 def _covers(report: Report, start: int) -> bool:
-    return report.starts_at.micros == start or _end(report) >= start
+    return report.starts_at.micros == start or end_of(report) >= start
 
 
-def _end(report: Report) -> int:
-    stated_end = _stated_end(report)
+def end_of(report: Report) -> int:
+    """Return when a resolve says that its episode ended, as far as that can be believed."""
+    stated_end = stated_end_of(report)
     if stated_end is None or stated_end < report.starts_at.micros:
         return report.received_at.micros
     return min(stated_end, report.received_at.micros)
 
 
-def _stated_end(report: Report) -> int | None:
+def stated_end_of(report: Report) -> int | None:
+    """Return the end that *report* names; None for none, and for the year 1, which says the same."""
     if report.ends_at is None or report.ends_at.micros == ZERO_TIME.micros:
         return None
     return report.ends_at.micros

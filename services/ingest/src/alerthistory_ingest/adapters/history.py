@@ -17,11 +17,13 @@ from alerthistory_common.errors import AlertHistoryError
 from alerthistory_ingest import quarantine_codec
 from alerthistory_ingest.domain.quarantine import Quarantined
 from alerthistory_ingest.domain.work import Lease, Work, WorkResult
-from alerthistory_ingest.ports import Completed, Leased, Outcome, QuarantinePage, Recorded
+from alerthistory_ingest.ports import Completed, ImportOutcome, Leased, Outcome, QuarantinePage, Recorded
 
 _LOG = structlog.get_logger(__name__)
 _SERVICE = "alerthistory.history.v1.HistoryService"
 _HEALTH_TIMEOUT_S = 1.0
+# Nobody waits for an import with a webhook in hand, and its calls are large.
+_IMPORT_TIMEOUT_S = 30.0
 
 
 class GrpcHistory:
@@ -55,6 +57,15 @@ class GrpcHistory:
             outcomes=[Outcome(decision=result.decision, refusal=result.refusal) for result in response.results],
             work=_works(response.work),
         )
+
+    async def import_reports(self, reports: Sequence[Report]) -> Sequence[ImportOutcome]:
+        """Store reports of the past durably, as they are; return one outcome each."""
+        request = pb.ImportOccurrencesRequest(reports=map(alert_codec.report_message, reports))
+        response = await call(self._stub.ImportOccurrences, request, timeout_s=_IMPORT_TIMEOUT_S, wait_for_ready=False)
+        return [
+            ImportOutcome(is_known=result.outcome == pb.IMPORT_OUTCOME_KNOWN, refusal=result.refusal)
+            for result in response.results
+        ]
 
     async def lease(self, max_count: int) -> Leased:
         """Lease work that nobody does, the oldest first."""

@@ -1,10 +1,10 @@
 """Reading payloads: every good alert is kept, whatever stands beside it."""
 
 from collections.abc import Callable, Iterable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from alerthistory_common.alerts import Report
+from alerthistory_common.alerts import ZERO_TIME, Instant, Report
 from alerthistory_ingest.domain import alertmanager, prometheus
 from alerthistory_ingest.domain.json_text import Json, decode
 from alerthistory_ingest.domain.payload import (
@@ -20,6 +20,7 @@ from alerthistory_ingest.domain.payload import (
 )
 
 MAX_ALERT_BYTES = 4 * 1024 * 1024
+_END_OF_TIME = Instant.from_datetime(datetime.max.replace(tzinfo=UTC))
 
 _ReadAlert = Callable[[Json, Origin], tuple[str, Report]]
 
@@ -43,6 +44,19 @@ def read_payload(payload: Payload, *, traceparent: str, resolve_timeout: timedel
         return ReadPayload(rejection=str(error))
     origin = Origin(received_at=payload.received_at, sender=sender, traceparent=traceparent)
     return _read_alerts(elements, origin, read)
+
+
+def read_past_alert(body: bytes, *, received_at: Instant, sender: str) -> Report:
+    """Return the report that *body*, one alert of Alertmanager's webhook, makes; raise BrokenAlertError for none."""
+    if not ZERO_TIME <= received_at <= _END_OF_TIME:
+        raise BrokenAlertError("it was received outside of the years 1 to 9999")
+    try:
+        alert = decode(body)
+    except RejectedPayloadError as error:
+        raise BrokenAlertError(f"the alert is not JSON: {error}") from error
+    _, report = alertmanager.read_alert(alert, Origin(received_at=received_at, sender=sender, traceparent=""))
+    _check_size(report)
+    return report
 
 
 def size_of(report: Report) -> int:
