@@ -58,7 +58,13 @@ def _component(behave: Behaviour, *, is_ready: Callable[[], bool] = lambda: True
             "UnaryStream": grpc.unary_stream_rpc_method_handler(unary_stream),
             "StreamStream": grpc.stream_stream_rpc_method_handler(stream_stream),
         }
-        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Echo", handlers),))
+        rule = {"CreateRule": handlers["UnaryUnary"]}
+        server.add_generic_rpc_handlers(
+            (
+                grpc.method_handlers_generic_handler("test.Echo", handlers),
+                grpc.method_handlers_generic_handler("alerthistory.publisher.v1.FilterService", rule),
+            )
+        )
         return ("test.Echo",)
 
     async def ready() -> bool:
@@ -157,8 +163,17 @@ async def test_call_raises_errors_of_the_tree(raised: Exception, expected: type[
             await channels.call(method, b"7", timeout_s=5)
 
 
-@pytest.mark.parametrize(("raised", "attempts"), [(UnavailableError("later"), 1), (DrainingError("going"), 4)])
-async def test_only_a_draining_server_is_asked_again(raised: UnavailableError, attempts: int) -> None:
+@pytest.mark.parametrize(
+    ("path", "raised", "attempts"),
+    [
+        ("/test.Echo/UnaryUnary", UnavailableError("later"), 1),
+        ("/test.Echo/UnaryUnary", DrainingError("going"), 4),
+        ("/alerthistory.publisher.v1.FilterService/CreateRule", DrainingError("going"), 1),
+    ],
+)
+async def test_only_a_draining_server_is_asked_again_and_only_if_that_does_no_harm(
+    path: str, raised: UnavailableError, attempts: int
+) -> None:
     calls = []
 
     async def refuse(request: str) -> str:
@@ -166,7 +181,7 @@ async def test_only_a_draining_server_is_asked_again(raised: UnavailableError, a
         raise raised
 
     async with _serving(_component(refuse)) as (_, channel):
-        method: Any = channel.unary_unary("/test.Echo/UnaryUnary")
+        method: Any = channel.unary_unary(path)
         with pytest.raises(UnavailableError) as caught:
             await channels.call(method, b"7", timeout_s=10)
     assert len(calls) == attempts

@@ -16,11 +16,16 @@ MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 _Q = TypeVar("_Q")
 _R = TypeVar("_R")
 
-# Every mutating RPC is idempotent, so a call that may not have arrived can be made again. The deadline is set on each
-# call: grpcio misreads timeouts in a service config by up to a second.
+# These do their work again with every call; all other mutating RPCs are idempotent, so a call that may not have arrived
+# can be made again. The deadline is set on each call: grpcio misreads timeouts in a service config by up to a second.
+_NEVER_REPEATED = [
+    {"service": "alerthistory.publisher.v1.FilterService", "method": "CreateRule"},
+    {"service": "alerthistory.publisher.v1.TargetService", "method": "TestTarget"},
+]
 _SERVICE_CONFIG = {
     "loadBalancingConfig": [{"round_robin": {}}],
     "methodConfig": [
+        {"name": _NEVER_REPEATED, "waitForReady": True},
         {
             "name": [{}],
             "waitForReady": True,
@@ -31,7 +36,7 @@ _SERVICE_CONFIG = {
                 "backoffMultiplier": 3,
                 "retryableStatusCodes": ["UNAVAILABLE"],
             },
-        }
+        },
     ],
 }
 _OPTIONS: list[tuple[str, str | int]] = [

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -80,8 +81,8 @@ class _Found:
         self.processed[processed.fingerprint] = processed
         self._came.set()
 
-    async def all_of(self, fingerprints: Collection[Fingerprint]) -> None:
-        while not self.processed.keys() >= set(fingerprints):
+    async def all_of(self, fingerprints: AbstractSet[Fingerprint]) -> None:
+        while not self.processed.keys() >= fingerprints:
             self._came.clear()
             await self._came.wait()
 
