@@ -69,24 +69,6 @@ async def lock_known_alerts(connection: AsyncConnection, keys: Sequence[bytes]) 
     return found
 
 
-async def newest_received(connection: AsyncConnection, keys: Iterable[OccurrenceKey]) -> dict[OccurrenceKey, int]:
-    """Return when the newest report of each known occurrence among *keys* was received."""
-    wanted = {(rows.fp_hash(key.fingerprint), key.start): key for key in keys}
-    found: dict[OccurrenceKey, int] = {}
-    for some in _chunks(sorted(wanted)):
-        # Both lists go into one scan of the primary key; a pair that was not asked for is passed over.
-        selected = await connection.execute(
-            select(occurrences.c.fp_hash, occurrences.c.starts_us, occurrences.c.last_received_us).where(
-                occurrences.c.fp_hash.in_({key for key, _ in some}),
-                occurrences.c.starts_us.in_({start for _, start in some}),
-            )
-        )
-        for key, start, received in selected:
-            if (key, start) in wanted:
-                found[wanted[key, start]] = received
-    return found
-
-
 async def known_occurrences(
     connection: AsyncConnection, dialect: Dialect, keys: Iterable[OccurrenceKey]
 ) -> dict[OccurrenceKey, KnownOccurrence]:

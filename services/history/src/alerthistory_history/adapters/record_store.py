@@ -104,7 +104,8 @@ class SqlRecordStore:
         fingerprints = {report.fingerprint for _, report in reports}
         known = await commit_sql.lock_alerts(connection, self._dialect, fingerprints, self._policy)
         keys = {OccurrenceKey(report.fingerprint, report.starts_at.micros) for _, report in reports}
-        newest = await commit_sql.newest_received(connection, keys)
+        stored = await commit_sql.known_occurrences(connection, self._dialect, keys)
+        newest = {key: each.last_received_at for key, each in stored.items()}
         folded = fold_reports(reports, known, newest, self._policy)
         return replace(folded, alerts=_marked(folded.alerts, batch))
 
