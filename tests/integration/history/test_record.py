@@ -25,7 +25,7 @@ _YEAR_9999 = Instant(253_402_300_799_999_999, 999)
 
 
 async def test_a_firing_is_stored_as_occurrence_alert_event_and_leased_work(history: History) -> None:
-    answer = await history.record(builders.report(), lease_owner="a", lease_capacity=10)
+    answer = await history.record(firing("00000000000000a1"), lease_owner="a", lease_capacity=10)
 
     assert [result.decision for result in answer.results] == ["fired"]
     (work,) = answer.work
