@@ -91,3 +91,13 @@ def test_a_missing_file_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     monkeypatch.setenv("ALERTHISTORY_CONFIG_FILE", str(tmp_path / "absent.yaml"))
     with pytest.raises(SettingsError, match=r"absent\.yaml.*No such file"):
         load(CommonSettings)
+
+
+def test_a_redis_url_says_what_it_must_be_and_keeps_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", "localhost:6379/?password=secret")
+    with pytest.raises(SettingsError) as caught:
+        load(CommonSettings)
+    (problem,) = caught.value.problems
+    assert problem.startswith("REDIS_URL: ")
+    assert "redis://" in problem
+    assert "secret" not in problem

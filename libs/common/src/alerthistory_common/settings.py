@@ -9,10 +9,10 @@ import difflib
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -58,6 +58,15 @@ class Settings(BaseSettings):
         return f"{cls.model_config.get('env_prefix', '')}{field}".upper()
 
 
+def _redis_url(text: str) -> str:
+    if text and not text.startswith(("redis://", "rediss://", "unix:///")):
+        raise ValueError("must begin with redis://, rediss:// or unix:///")
+    return text
+
+
+RedisUrl = Annotated[str, AfterValidator(_redis_url)]
+
+
 class CommonSettings(Settings):
     """What every process reads."""
 
@@ -70,9 +79,8 @@ class CommonSettings(Settings):
         "",
         description="`postgresql://…` for all services; empty: SQLite files. (Legacy name: `DATABASE_URL`)",
     )
-    redis_url: str = Field(
+    redis_url: RedisUrl = Field(
         "",
-        pattern=r"^((redis|rediss)://.+|unix:///.+)?$",
         description="`redis://…`, `rediss://…` or `unix:///…`, which shares the enrichment mode; empty: the "
         "classifier's database does. (Legacy name: `REDIS_URL`)",
     )
