@@ -11,6 +11,8 @@ import structlog
 
 from alerthistory.history.v1 import history_service_pb2 as pb
 from alerthistory.history.v1 import history_service_pb2_grpc as pb_grpc
+from alerthistory.history.v1 import report_service_pb2 as report_pb
+from alerthistory.history.v1 import report_service_pb2_grpc as report_pb_grpc
 from alerthistory_common import migrate
 from alerthistory_common.batching import batcher
 from alerthistory_common.clock import Clock, SystemClock
@@ -24,15 +26,20 @@ from .adapters.older_service import holds_older_service
 from .adapters.quarantine_store import Limits, SqlQuarantineStore
 from .adapters.read_store import SqlReadStore
 from .adapters.record_store import Later, SqlRecordStore
+from .adapters.report_store import SqlReportStore
+from .adapters.rollup_store import SqlRollupStore
 from .adapters.work_store import SqlWorkStore
+from .application.counting import EventCounter
 from .application.importing import Importer
 from .application.pulse import Pulse
 from .application.recording import Committer, Recorder, weight
+from .application.reports import Reports
 from .application.settling import Settler
 from .application.tailing import Tails
 from .application.working import Queue
 from .domain.state import Policy
 from .metrics import HistoryMetrics
+from .report_servicer import ReportServicer
 from .servicer import HistoryServicer, UseCases
 from .settings import HistorySettings
 
@@ -57,12 +64,14 @@ async def open_history(
         async with asyncio.TaskGroup() as background:
             parts = _Parts(database, settings, HistoryMetrics(host.registry), clock or SystemClock(), background)
             background.create_task(parts.settler.run())
+            background.create_task(parts.counter.run())
             try:
                 async with _recorder(parts, settings) as recorder:
                     yield _component(parts, recorder)
             finally:
                 parts.tails.drain()
                 await parts.settler.stop()
+                await parts.counter.stop()
 
 
 class _Parts:
@@ -92,6 +101,13 @@ class _Parts:
         work = SqlWorkStore(database, lease_duration=lease)
         self.queue = Queue(work, clock, lease_duration=lease)
         self.tails = Tails(self.events, self.pulse)
+        self.counter = EventCounter(
+            SqlRollupStore(database),
+            self.clock,
+            metrics,
+            block=settings.rollup_block_events,
+            interval_s=settings.rollup_interval_s,
+        )
         self.settler = Settler(self.records, work, clock, metrics, self.pulse, interval_s=settings.settle_interval_s)
 
 
@@ -120,13 +136,20 @@ def _component(parts: _Parts, recorder: Recorder) -> Component:
         )
     )
 
+    reports = ReportServicer(Reports(SqlReportStore(parts.database), parts.clock))
+
     def register(server: grpc.aio.Server) -> tuple[str, ...]:
         pb_grpc.add_HistoryServiceServicer_to_server(servicer, server)
-        return (pb.DESCRIPTOR.services_by_name["HistoryService"].full_name,)
+        report_pb_grpc.add_ReportServiceServicer_to_server(reports, server)
+        return (
+            pb.DESCRIPTOR.services_by_name["HistoryService"].full_name,
+            report_pb.DESCRIPTOR.services_by_name["ReportService"].full_name,
+        )
 
     async def drain() -> None:
         parts.tails.drain()
         await parts.settler.stop()
+        await parts.counter.stop()
         await recorder.idle()
 
     return Component(name="history", register=register, is_ready=parts.database.is_available, drain=drain)

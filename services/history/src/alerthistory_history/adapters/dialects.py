@@ -53,6 +53,10 @@ class Dialect(Protocol):
         """Whether no event that is still to be committed can come before this one in (txid, seq) order."""
         ...
 
+    async def freeze(self, connection: AsyncConnection) -> None:
+        """Let all that is read in this transaction, which has read nothing yet, be of one moment."""
+        ...
+
     async def size(self, connection: AsyncConnection) -> int:
         """Return how many bytes our tables take."""
         ...
@@ -100,6 +104,10 @@ class Postgresql:
         """Transactions below the snapshot's xmin have all ended."""
         return tables.events.c.txid < literal_column("pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
 
+    async def freeze(self, connection: AsyncConnection) -> None:
+        """Take one snapshot for all statements."""
+        await connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+
     async def size(self, connection: AsyncConnection) -> int:
         """Return the size of the schema's tables with their indexes and long values."""
         found = await connection.scalar(
@@ -146,6 +154,9 @@ class Sqlite:
     def is_final(self) -> ColumnElement[bool]:
         """What can be read is final."""
         return true()
+
+    async def freeze(self, connection: AsyncConnection) -> None:
+        """Do nothing: a transaction sees one moment anyway."""
 
     async def size(self, connection: AsyncConnection) -> int:
         """Return the size of the file."""
