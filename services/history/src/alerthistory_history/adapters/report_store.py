@@ -243,7 +243,8 @@ def _asked(question: Question) -> tuple[Table, ColumnElement[int], list[ColumnEl
     table = COUNTS[question.window.grain]
     conditions: list[ColumnElement[bool]] = [table.c.period >= question.window.first]
     if question.single is not None:
-        return table, literal(0, BigInteger), [table.c.slice_key == question.single, *conditions]
+        only = literal(question.value_of(question.wanted.group), BigInteger)
+        return table, only, [table.c.slice_key == question.single, *conditions]
     own = rollup_slices.c
     conditions += [own.slice_key == table.c.slice_key, own.dimensions == int(question.cut)]
     conditions += [
