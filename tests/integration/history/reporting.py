@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import URL, delete, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerthistory_common.alerts import EventKind, Instant, Report
 from alerthistory_common.database import Database, open_database
@@ -20,6 +21,7 @@ from alerthistory_history.application.reports import Reports
 from alerthistory_history.domain.records import Submission
 from alerthistory_history.domain.state import Policy
 from alerthistory_history.ports import RollupStore
+from tests import builders
 from tests.integration.history.harness import NOON, SECOND, ManualClock
 from tests.integration.history.reports_model import Event
 
@@ -86,8 +88,12 @@ class Bench:
         """Forget everything."""
         self.clock.micros = NOON
         await self.rollups.reset()
-        for table in (work, events, occurrences, alerts):
-            await self.database.write(lambda connection, table=table: connection.execute(delete(table)))
+
+        async def forget(connection: AsyncConnection) -> None:
+            for table in (work, events, occurrences, alerts):
+                await connection.execute(delete(table))
+
+        await self.database.write(forget)
 
 
 @asynccontextmanager
@@ -120,8 +126,6 @@ def episodes(clock: ManualClock, fingerprint: str, count: int, *, lasts_s: float
 
 
 def _episode(fingerprint: str, start: int, end: int) -> tuple[Report, Report]:
-    from tests import builders
-
     named = {"fingerprint": fingerprint, "starts_at": Instant(start)}
     return (
         builders.report(**named, received_at=Instant(start)),

@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from math import ceil
 
 from alerthistory_common.alerts import EventKind
@@ -49,6 +50,10 @@ class Model:
     def values(self, of: Callable[[Event], str]) -> set[str]:
         """Return all values that the log has of something."""
         return {of(event) for event in self.log}
+
+    def apart(self, of: Callable[[Event], str]) -> list[tuple[str, "Model"]]:
+        """Return the answers about every part of the log with one value."""
+        return [(value, self.narrowed(of, value)) for value in self.values(of)]
 
     def narrowed(self, of: Callable[[Event], str], value: str) -> "Model":
         """Return the answers about the part of the log with one value."""
@@ -109,7 +114,7 @@ class Model:
     def longest_quiet(self, fingerprint: str) -> timedelta:
         """Return the longest time between two changes of one alert."""
         times = [event.occurred for event in self.within if event.fingerprint == fingerprint]
-        return timedelta(microseconds=max(map(_difference, zip(times, times[1:], strict=False)), default=0))
+        return timedelta(microseconds=max(map(_difference, pairwise(times)), default=0))
 
     def heat(self, offset_hours: int) -> list[list[int]]:
         """Return how often alerts fired by weekday and hour of local time."""

@@ -147,8 +147,8 @@ async def _check_names(store: Bench, asked: Asked, log: list[Event]) -> None:
         model = _model(found, asked, log)
         expected = {
             name: (each.fired(), each.of_kind(EventKind.RESOLVED), each.of_kind(EventKind.EXPIRED), each.alerts())
-            for name in model.values(OF[Dimension.NAME])
-            if (each := model.narrowed(OF[Dimension.NAME], name)) and _is_listed(each, order)
+            for name, each in model.apart(OF[Dimension.NAME])
+            if _is_listed(each, order)
         }
         assert {top.alert_name: (top.fired, top.resolved, top.expired, top.alerts) for top in found.items} == expected
         for top in found.items:
@@ -162,8 +162,8 @@ async def _check_alerts(store: Bench, asked: Asked, log: list[Event]) -> None:
         model = _model(found, asked, log)
         expected = {
             one: (each.fired(), each.of_kind(EventKind.RESOLVED), each.of_kind(EventKind.EXPIRED), each.firing_time())
-            for one in model.values(_fingerprint)
-            if (each := model.narrowed(_fingerprint, one)) and _is_listed(each, order)
+            for one, each in model.apart(_fingerprint)
+            if _is_listed(each, order)
         }
         assert {
             top.alert.fingerprint: (top.fired, top.resolved, top.expired, top.firing_time)
@@ -174,10 +174,10 @@ async def _check_alerts(store: Bench, asked: Asked, log: list[Event]) -> None:
     flapping = await store.reports.flapping_alerts(asked)
     model = _model(flapping, asked, log)
     assert {each.alert.fingerprint: each.changes for each in flapping.items} == model.changes()
-    for each in flapping.items:
-        assert each.longest_quiet == model.longest_quiet(each.alert.fingerprint)
-        identity = (each.alert.fingerprint, each.alert.alert_name, each.alert.namespace, each.alert.severity_label)
-        assert identity in ALERTS
+    for flaps in flapping.items:
+        assert flaps.longest_quiet == model.longest_quiet(flaps.alert.fingerprint)
+        alert = flaps.alert
+        assert (alert.fingerprint, alert.alert_name, alert.namespace, alert.severity_label) in ALERTS
 
 
 async def _check_durations(store: Bench, asked: Asked, log: list[Event]) -> None:

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TypeVar
 
@@ -29,6 +30,16 @@ class LoadedSettings:
         raise LookupError(f"{cls.__name__} was not loaded")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """Something else that a program can do: the command *name*, which is one of a *group*."""
+
+    group: str
+    name: str
+    description: str
+    run: Callable[[LoadedSettings], Awaitable[None]]
+
+
 def run(
     *,
     name: str,
@@ -36,12 +47,13 @@ def run(
     settings: Sequence[type[Settings]],
     serve: Callable[[LoadedSettings], Awaitable[None]],
     migrate: Callable[[LoadedSettings], None] | None = None,
+    tasks: Sequence[Task] = (),
 ) -> None:
     """Run the program *name*; exits 0 after a drain, 2 when settings are wrong, 1 when it cannot go on.
 
-    *settings* are the classes to load, CommonSettings among them. *serve* and *migrate* get their instances.
+    *settings* are the classes to load, CommonSettings among them. *serve*, *migrate* and *tasks* get their instances.
     """
-    arguments = _parser(name, description, settings, has_migrations=migrate is not None).parse_args()
+    arguments = _parser(name, description, settings, tasks, has_migrations=migrate is not None).parse_args()
     try:
         loaded = LoadedSettings(load(*settings))
         common = loaded.of(CommonSettings)
@@ -49,7 +61,7 @@ def run(
         if arguments.command == "migrate" and migrate is not None:
             migrate(loaded)
         else:
-            uvloop.run(_awaited(serve, loaded))
+            uvloop.run(_awaited(getattr(arguments, "task", serve), loaded))
     except* SettingsError as group:
         _fail(name, group, 2)
     except* AlertHistoryError as group:
@@ -75,7 +87,7 @@ def _leaves(group: BaseExceptionGroup[Exception]) -> list[BaseException]:
 
 
 def _parser(
-    name: str, description: str, settings: Sequence[type[Settings]], *, has_migrations: bool
+    name: str, description: str, settings: Sequence[type[Settings]], tasks: Sequence[Task], *, has_migrations: bool
 ) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=name,
@@ -88,6 +100,12 @@ def _parser(
     commands.add_parser("serve", help="run until SIGTERM (the default)")
     if has_migrations:
         commands.add_parser("migrate", help="bring the database to the version this program needs")
+    for group in dict.fromkeys(task.group for task in tasks):
+        own = [task for task in tasks if task.group == group]
+        parts = commands.add_parser(group, help="; ".join(f"{task.name}: {task.description}" for task in own))
+        names = parts.add_subparsers(metavar="COMMAND", required=True)
+        for task in own:
+            names.add_parser(task.name, help=task.description, description=task.description).set_defaults(task=task.run)
     return parser
 
 

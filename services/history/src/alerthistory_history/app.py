@@ -19,6 +19,7 @@ from alerthistory_common.clock import Clock, SystemClock
 from alerthistory_common.component import Component
 from alerthistory_common.database import Database, database_url, open_database
 from alerthistory_common.process import Host
+from alerthistory_common.settings import CommonSettings
 
 from .adapters.event_store import SqlEventStore
 from .adapters.import_store import SqlImportStore
@@ -29,7 +30,7 @@ from .adapters.record_store import Later, SqlRecordStore
 from .adapters.report_store import SqlReportStore
 from .adapters.rollup_store import SqlRollupStore
 from .adapters.work_store import SqlWorkStore
-from .application.counting import EventCounter
+from .application.counting import EventCounter, Progress
 from .application.importing import Importer
 from .application.pulse import Pulse
 from .application.recording import Committer, Recorder, weight
@@ -72,6 +73,23 @@ async def open_history(
                 parts.tails.drain()
                 await parts.settler.stop()
                 await parts.counter.stop()
+
+
+async def rebuild_rollups(common: CommonSettings, settings: HistorySettings) -> None:
+    """Count the whole log anew. The service may run meanwhile; it refuses reports until the counts are there again.
+
+    A run that breaks off has lost nothing: the service, or another run, goes on where it stood.
+    """
+    url = database_url(common, settings.database_url, SCHEMA)
+    async with open_database(url, schema=SCHEMA) as database:
+        await migrate.require_current(database, scripts=MIGRATIONS, program="alerthistory-history")
+        store, progress = SqlRollupStore(database), Progress()
+        await store.reset()
+        counter = EventCounter(
+            store, SystemClock(), progress, block=settings.rollup_block_events, interval_s=settings.rollup_interval_s
+        )
+        await counter.count_all()
+        _LOG.info("the log is counted", events=progress.events)
 
 
 class _Parts:

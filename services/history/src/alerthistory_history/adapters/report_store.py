@@ -57,11 +57,12 @@ class ReportsBehindError(UnavailableError):
 
 
 class SqlReportStore:
-    """Reads the tables of counts, and what of the log is not in them yet."""
+    """Reads the tables of counts, and what of the log is not in them yet, at most *most_uncounted* events."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, most_uncounted: int = _MOST_UNCOUNTED) -> None:
         self._database = database
         self._dialect = dialect_named(database.dialect)
+        self._most_uncounted = most_uncounted
 
     async def read(self, work: Callable[["SqlReportSnapshot"], Awaitable[T]]) -> T:
         """Return the result of *work* on counts of all events that are committed now.
@@ -72,7 +73,7 @@ class SqlReportStore:
         async def frozen(connection: AsyncConnection) -> T:
             await self._dialect.freeze(connection)
             position = await counted_through(connection)
-            found = await uncounted(connection, self._dialect, position, limit=_MOST_UNCOUNTED, is_final=False)
+            found = await uncounted(connection, self._dialect, position, limit=self._most_uncounted, is_final=False)
             if not found.is_last:
                 raise ReportsBehindError("many events are still to be counted for the reports: try again in a while")
             return await work(SqlReportSnapshot(connection, fold_events(found)))

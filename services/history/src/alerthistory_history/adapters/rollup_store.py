@@ -31,6 +31,7 @@ _KEYS_AT_ONCE = 10_000
 _NUMBERS = ("opened", "resolved", "expired", "firing_ms", "duration_ms", "gap_ms", "bins")
 _DAY_NUMBERS = ("opened", "resolved", "expired", "firing_ms", "first_us", "last_us", "quiet_us")
 _ALERT_STATE = ("opened_us", "changed_us", "changed_day")
+_FIRING = select(alerts.c.fp_hash).where(alerts.c.is_firing)
 _PERIODICAL = (rollup_hours, rollup_days, rollup_alert_days)
 
 
@@ -93,7 +94,7 @@ class SqlRollupStore:
             for table in _PERIODICAL:
                 before = day * 24 if table is rollup_hours else day
                 deleted += await _delete_some(connection, table, table.c.period < before, limit - deleted)
-            closed = (rollup_alerts.c.changed_day < day) & ~rollup_alerts.c.is_open
+            closed = (rollup_alerts.c.changed_day < day) & rollup_alerts.c.fp_hash.not_in(_FIRING)
             deleted += await _delete_some(connection, rollup_alerts, closed, limit - deleted)
             unused = (rollup_slices.c.last_day < day) & ~_is_in_use()
             return deleted + await _delete_some(connection, rollup_slices, unused, limit - deleted)
@@ -242,7 +243,7 @@ def _is_in_use() -> Any:
             (Dimension.SEVERITY, mine.severity_hash, alert.severity_hash),
         )
     ]
-    return exists().where(alert.is_open, *same)
+    return exists().where(alert.fp_hash.in_(_FIRING), *same)
 
 
 def _sorted(rows: Iterable[many_rows.Key]) -> list[many_rows.Key]:

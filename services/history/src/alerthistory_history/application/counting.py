@@ -15,6 +15,25 @@ _LOG = structlog.get_logger(__name__)
 _MAX_PAUSE_S = 30.0
 # After another replica was faster: it goes on counting, and we only look whether it still does.
 _OVERTAKEN = 5
+_TELL_EACH_S = 5.0
+
+
+class Progress:
+    """Tells in the log how counting goes on, every few seconds."""
+
+    def __init__(self) -> None:
+        self.events = 0
+        self._told_at = time.monotonic()
+
+    def counted(self, events: int, seconds: float) -> None:
+        """Add what was counted."""
+        self.events += events
+        if time.monotonic() - self._told_at >= _TELL_EACH_S:
+            self._told_at = time.monotonic()
+            _LOG.info("counting the log", events=self.events)
+
+    def behind(self, seconds: float) -> None:
+        """Do nothing: how much is left is not known."""
 
 
 class EventCounter:
@@ -48,6 +67,11 @@ class EventCounter:
         """Begin no further block, and return when the current one is over."""
         self._stopped.set()
         await self._ended.wait()
+
+    async def count_all(self) -> None:
+        """Count all that is final, together with whoever else is at it."""
+        while not await self.count():
+            await self._is_stopped_within(self._interval_s)
 
     async def count(self) -> bool:
         """Count all that is final; return False when another replica is at it."""
