@@ -57,6 +57,7 @@ class History:
     """One replica of the service, and a client of it."""
 
     stub: HistoryServiceStub
+    channel: grpc.aio.Channel
     component: Component
     clock: ManualClock
     registry: CollectorRegistry
@@ -142,7 +143,9 @@ async def running(url: URL, clock: ManualClock | None = None, **settings: Any) -
             serve([component], address=address, settings=common, registry=registry, telemetry=disabled()),
             grpc.aio.insecure_channel(address, options=_OPTIONS) as channel,
         ):
-            yield History(stub=HistoryServiceStub(channel), component=component, clock=clock, registry=registry)
+            yield History(
+                stub=HistoryServiceStub(channel), channel=channel, component=component, clock=clock, registry=registry
+            )
 
 
 async def eventually(what: Callable[[], Awaitable[T]], *, within_s: float = 15.0) -> T:
