@@ -29,7 +29,7 @@ from alerthistory_history.domain.reports import (
     RankedAlert,
     Sums,
 )
-from alerthistory_history.domain.rollups import Folded, alert_key, fold_events
+from alerthistory_history.domain.rollups import CountedAlert, Folded, alert_key, fold_events
 from alerthistory_history.domain.slices import Dimension, Group, Slice, group_of
 from alerthistory_history.domain.windows import Window
 
@@ -76,17 +76,18 @@ class SqlReportStore:
             found = await uncounted(connection, self._dialect, position, limit=self._most_uncounted, is_final=False)
             if not found.is_last:
                 raise ReportsBehindError("many events are still to be counted for the reports: try again in a while")
-            return await work(SqlReportSnapshot(connection, fold_events(found)))
+            return await work(SqlReportSnapshot(connection, fold_events(found), list(found.alerts.values())))
 
         return await self._database.read(frozen)
 
 
 class SqlReportSnapshot:
-    """Counts as of one moment. *tail* are those of the events that the tables do not hold yet."""
+    """Counts as of one moment: *tail* are those of the events that the tables do not hold yet, *touched* their alerts."""
 
-    def __init__(self, connection: AsyncConnection, tail: Folded) -> None:
+    def __init__(self, connection: AsyncConnection, tail: Folded, touched: Sequence[CountedAlert]) -> None:
         self._connection = connection
         self._tail = tail
+        self._touched = touched
 
     async def sums(self, question: Question) -> dict[int, Sums]:
         """Return the sums of what is told apart, by its hash (0 when nothing is)."""
@@ -140,7 +141,7 @@ class SqlReportSnapshot:
         position = (Dimension.NAME, Dimension.NAMESPACE, Dimension.SEVERITY).index(dimension)
         keys = {Slice(dimension, _single(dimension, each)).key: each for each in hashes}
         query = select(rollup_slices.c.slice_key, rollup_slices.c.content)
-        found = {alert.group[position]: alert.texts[position] for alert in self._tail.alerts.values() if alert.texts}
+        found = {alert.group[position]: alert.texts[position] for alert in self._touched if alert.texts}
         for some in _chunks(list(keys)):
             for key, content in await self._connection.execute(query.where(rollup_slices.c.slice_key.in_(some))):
                 found[keys[key]] = content or ""
@@ -174,7 +175,7 @@ class SqlReportSnapshot:
         """Return which alerts some keys stand for."""
         known = await many_rows.find(self._connection, rollup_alerts, [(key,) for key in keys])
         counted = {each.key: each for each in map(rollup_rows.alert, known)}
-        counted |= {alert.key: alert for alert in self._tail.alerts.values() if alert.key not in counted}
+        counted |= {alert.key: alert for alert in self._touched if alert.key not in counted}
         chosen = {key: counted[key] for key in keys}
         texts = [
             await self.contents(dimension, {alert.group[number] for alert in chosen.values()})
@@ -206,7 +207,7 @@ class SqlReportSnapshot:
         firing = {} if order is not Order.FIRING_TIME else await self._firing_alerts(question)
         first = question.window.first
         touched = {key for period, key in self._tail.alert_days if period >= first}
-        groups = {alert.key: alert.group for alert in self._tail.alerts.values()}
+        groups = {alert.key: alert.group for alert in self._touched}
         keys = firing.keys() | {key for key in touched if question.includes(groups[key])}
         sums = await self._alert_sums(sorted(keys), question)
         for (period, key), day in self._tail.alert_days.items():

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from alerthistory_common.columns import escape, unescape
-from alerthistory_history.domain.counts import DAY, AlertDay, Counts
+from alerthistory_history.domain.counts import AlertDay, Counts
 from alerthistory_history.domain.rollups import CountedAlert
 from alerthistory_history.domain.slices import Dimension, Group, Slice
 
@@ -76,8 +76,7 @@ def alert_values(alert: CountedAlert) -> Key:
         escape(alert.fingerprint),
         *alert.group,
         alert.opened_us,
-        alert.changed_us,
-        DAY.period(alert.changed_us),
+        alert.changed_day,
     )
 
 
@@ -89,7 +88,7 @@ def alert(row: Any) -> CountedAlert:
         fingerprint=unescape(row.fingerprint),
         group=Group(row.name_hash, row.namespace_hash, row.severity_hash),
         opened_us=row.opened_us,
-        changed_us=row.changed_us,
+        changed_day=row.changed_day,
     )
 
 

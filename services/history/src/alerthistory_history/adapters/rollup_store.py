@@ -30,7 +30,7 @@ _BEGIN = Position(0, 0)
 _KEYS_AT_ONCE = 10_000
 _NUMBERS = ("opened", "resolved", "expired", "firing_ms", "duration_ms", "gap_ms", "bins")
 _DAY_NUMBERS = ("opened", "resolved", "expired", "firing_ms", "first_us", "last_us", "quiet_us")
-_ALERT_STATE = ("opened_us", "changed_us", "changed_day")
+_ALERT_STATE = ("opened_us", "changed_day")
 _FIRING = select(alerts.c.fp_hash).where(alerts.c.is_firing)
 _PERIODICAL = (rollup_hours, rollup_days, rollup_alert_days)
 

@@ -86,7 +86,6 @@ rollup_alerts = Table(
     Column("severity_hash", BigInteger, nullable=False),
     # When it fired last.
     Column("opened_us", BigInteger),
-    Column("changed_us", BigInteger, nullable=False),
     Column("changed_day", Integer, nullable=False),
     postgresql_with=_IN_PLACE,
 )

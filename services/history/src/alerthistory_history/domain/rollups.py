@@ -31,7 +31,7 @@ class CountedEvent(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CountedAlert:
-    """What counting remembers of an alert. ``opened_us`` is when it fired last, ``changed_us`` when it changed last.
+    """What counting remembers of an alert. ``opened_us`` is when it fired last, ``changed_day`` when it changed last.
 
     ``key`` stands for it. ``texts``, for which the group stands, are those of an alert that was not counted before.
     """
@@ -42,12 +42,15 @@ class CountedAlert:
     group: Group
     texts: tuple[str, str, str] | None = None
     opened_us: int | None = None
-    changed_us: int = 0
+    changed_day: int = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folded:
-    """What a run of events adds up to; ``position`` is that of the last one, None without any."""
+    """What a run of events adds up to; ``position`` is that of the last one, None without any.
+
+    ``alerts`` are those of which something else is remembered than before.
+    """
 
     position: Position | None = None
     events: int = 0
@@ -111,7 +114,8 @@ class _Fold:
                 counts.take(change)
         # The last of the grains is the day.
         self._count_day(event, alert, period, change)
-        self._alerts[event.fp_hash] = _changed(alert, event)
+        if event.kind.is_firing or alert.changed_day != period:
+            self._alerts[event.fp_hash] = _changed(alert, event, period)
 
     def _count_day(self, event: CountedEvent, alert: CountedAlert, period: int, change: Change) -> None:
         key = period, alert.key
@@ -147,7 +151,7 @@ def _change(event: CountedEvent, alert: CountedAlert, grain: Grain, period: int)
     return Change(opened=1, firing_ms=left_ms, gap_ms=span, bins=(GAPS + bucket_of(span), RETURNS + back))
 
 
-def _changed(alert: CountedAlert, event: CountedEvent) -> CountedAlert:
+def _changed(alert: CountedAlert, event: CountedEvent, day: int) -> CountedAlert:
     return CountedAlert(
         fp_hash=alert.fp_hash,
         fingerprint=alert.fingerprint,
@@ -155,5 +159,5 @@ def _changed(alert: CountedAlert, event: CountedEvent) -> CountedAlert:
         texts=alert.texts,
         key=alert.key,
         opened_us=event.occurred_us if event.kind.is_firing else alert.opened_us,
-        changed_us=event.occurred_us,
+        changed_day=day,
     )

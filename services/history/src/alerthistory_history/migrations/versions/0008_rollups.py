@@ -75,7 +75,6 @@ def _create_alerts() -> None:
         sa.Column("namespace_hash", sa.BigInteger, nullable=False),
         sa.Column("severity_hash", sa.BigInteger, nullable=False),
         sa.Column("opened_us", sa.BigInteger),
-        sa.Column("changed_us", sa.BigInteger, nullable=False),
         sa.Column("changed_day", sa.Integer, nullable=False),
         postgresql_with=_IN_PLACE,
     )
