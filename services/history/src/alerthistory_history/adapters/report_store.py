@@ -33,7 +33,7 @@ from alerthistory_history.domain.rollups import CountedAlert, Folded, alert_key,
 from alerthistory_history.domain.slices import Dimension, Group, Slice, group_of
 from alerthistory_history.domain.windows import Window
 
-from . import many_rows, rollup_rows
+from . import bulk, rollup_rows
 from .dialects import dialect_named
 from .rollup_store import COUNTS, counted_through, uncounted
 from .rollup_tables import rollup_alert_days, rollup_alerts, rollup_slices
@@ -82,7 +82,7 @@ class SqlReportStore:
 
 
 class SqlReportSnapshot:
-    """Counts as of one moment: *tail* are those of the events that the tables do not hold yet, *touched* their alerts."""
+    """Counts as of one moment. *tail* are those of events that the tables do not hold yet, *touched* their alerts."""
 
     def __init__(self, connection: AsyncConnection, tail: Folded, touched: Sequence[CountedAlert]) -> None:
         self._connection = connection
@@ -173,7 +173,7 @@ class SqlReportSnapshot:
 
     async def identities(self, keys: Sequence[int]) -> dict[int, AlertIdentity]:
         """Return which alerts some keys stand for."""
-        known = await many_rows.find(self._connection, rollup_alerts, [(key,) for key in keys])
+        known = await bulk.find(self._connection, rollup_alerts, [(key,) for key in keys])
         counted = {each.key: each for each in map(rollup_rows.alert, known)}
         counted |= {alert.key: alert for alert in self._touched if alert.key not in counted}
         chosen = {key: counted[key] for key in keys}

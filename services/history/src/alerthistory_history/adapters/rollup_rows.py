@@ -1,30 +1,30 @@
-"""Rows of counts as the domain's values, and back."""
+"""Rows of counts as the domain's values, and back. They are read as the driver gives them."""
 
 import struct
 from collections.abc import Mapping
 from typing import Any
 
-from alerthistory_common.columns import escape, unescape
+from alerthistory_common.columns import unescape
 from alerthistory_history.domain.counts import AlertDay, Counts
 from alerthistory_history.domain.rollups import CountedAlert
 from alerthistory_history.domain.slices import Dimension, Group, Slice
 
-from .many_rows import Key
+from .rows import Values
 
 
-def counts_values(slice_key: int, period: int, counts: Counts) -> Key:
-    """Return the row of *counts* in the order of its columns."""
-    return (
-        slice_key,
-        period,
-        counts.opened,
-        counts.resolved,
-        counts.expired,
-        counts.firing_ms,
-        counts.duration_ms,
-        counts.gap_ms,
-        _packed(counts.bins),
-    )
+def counts_values(slice_key: int, period: int, counts: Counts) -> Values:
+    """Return the columns of *counts*."""
+    return {
+        "slice_key": slice_key,
+        "period": period,
+        "opened": counts.opened,
+        "resolved": counts.resolved,
+        "expired": counts.expired,
+        "firing_ms": counts.firing_ms,
+        "duration_ms": counts.duration_ms,
+        "gap_ms": counts.gap_ms,
+        "bins": _packed(counts.bins),
+    }
 
 
 def counts(row: Any) -> Counts:
@@ -40,19 +40,19 @@ def counts(row: Any) -> Counts:
     )
 
 
-def alert_day_values(period: int, alert_key: int, day: AlertDay) -> Key:
-    """Return the row of *day* in the order of its columns."""
-    return (
-        period,
-        alert_key,
-        day.opened,
-        day.resolved,
-        day.expired,
-        day.firing_ms,
-        day.first_us,
-        day.last_us,
-        day.quiet_us,
-    )
+def alert_day_values(period: int, alert_key: int, day: AlertDay) -> Values:
+    """Return the columns of *day*."""
+    return {
+        "period": period,
+        "alert_key": alert_key,
+        "opened": day.opened,
+        "resolved": day.resolved,
+        "expired": day.expired,
+        "firing_ms": day.firing_ms,
+        "first_us": day.first_us,
+        "last_us": day.last_us,
+        "quiet_us": day.quiet_us,
+    }
 
 
 def alert_day(row: Any) -> AlertDay:
@@ -68,16 +68,18 @@ def alert_day(row: Any) -> AlertDay:
     )
 
 
-def alert_values(alert: CountedAlert) -> Key:
-    """Return the row of *alert* in the order of its columns."""
-    return (
-        alert.key,
-        alert.fp_hash,
-        escape(alert.fingerprint),
-        *alert.group,
-        alert.opened_us,
-        alert.changed_day,
-    )
+def alert_values(alert: CountedAlert) -> Values:
+    """Return the columns of *alert*."""
+    return {
+        "alert_key": alert.key,
+        "fp_hash": alert.fp_hash,
+        "fingerprint": alert.fingerprint,
+        "name_hash": alert.group.name,
+        "namespace_hash": alert.group.namespace,
+        "severity_hash": alert.group.severity,
+        "opened_us": alert.opened_us,
+        "changed_day": alert.changed_day,
+    }
 
 
 def alert(row: Any) -> CountedAlert:
@@ -92,9 +94,17 @@ def alert(row: Any) -> CountedAlert:
     )
 
 
-def slice_values(each: Slice, content: str | None, last_day: int) -> Key:
-    """Return the row of a slice in the order of its columns."""
-    return (each.key, int(each.dimensions), *each.group, None if content is None else escape(content), last_day)
+def slice_values(each: Slice, content: str | None, last_day: int) -> Values:
+    """Return the columns of a slice."""
+    return {
+        "slice_key": each.key,
+        "dimensions": int(each.dimensions),
+        "name_hash": each.group.name,
+        "namespace_hash": each.group.namespace,
+        "severity_hash": each.group.severity,
+        "content": content,
+        "last_day": last_day,
+    }
 
 
 def contents(alert: CountedAlert) -> Mapping[int, str]:

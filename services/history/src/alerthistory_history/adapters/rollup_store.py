@@ -13,7 +13,7 @@ from alerthistory_history.domain.records import Position
 from alerthistory_history.domain.rollups import CountedAlert, CountedEvent, Folded, Uncounted, alert_key
 from alerthistory_history.domain.slices import Dimension, group_of
 
-from . import many_rows, rollup_rows
+from . import bulk, rollup_rows
 from .dialects import Dialect, dialect_named
 from .rollup_tables import (
     rollup_alert_days,
@@ -23,14 +23,31 @@ from .rollup_tables import (
     rollup_progress,
     rollup_slices,
 )
+from .rows import Values
 from .tables import alerts, events
 
 COUNTS = {HOUR: rollup_hours, DAY: rollup_days}
 _BEGIN = Position(0, 0)
+
+
+def _replacing(table: Table, *kept: str, only: str = "true") -> bulk.Bulk:
+    """Return an INSERT that replaces all but the key and what is *kept*."""
+    replaced = [
+        f"{each.name} = excluded.{each.name}" for each in table.c if not each.primary_key and each.name not in kept
+    ]
+    keys = ", ".join(each.name for each in table.primary_key)
+    return bulk.insert(table, tail=f"ON CONFLICT ({keys}) DO UPDATE SET {', '.join(replaced)} WHERE {only}")
+
+
+_PUT_COUNTS = {table: _replacing(table) for table in COUNTS.values()}
+_PUT_ALERT_DAYS = _replacing(rollup_alert_days)
+_PUT_ALERTS = _replacing(rollup_alerts, "fp_hash", "fingerprint", "name_hash", "namespace_hash", "severity_hash")
+_PUT_SLICES = _replacing(
+    rollup_slices,
+    *("dimensions", "name_hash", "namespace_hash", "severity_hash", "content"),
+    only="rollup_slices.last_day < excluded.last_day",
+)
 _KEYS_AT_ONCE = 10_000
-_NUMBERS = ("opened", "resolved", "expired", "firing_ms", "duration_ms", "gap_ms", "bins")
-_DAY_NUMBERS = ("opened", "resolved", "expired", "firing_ms", "first_us", "last_us", "quiet_us")
-_ALERT_STATE = ("opened_us", "changed_day")
 _FIRING = select(alerts.c.fp_hash).where(alerts.c.is_firing)
 _PERIODICAL = (rollup_hours, rollup_days, rollup_alert_days)
 
@@ -136,7 +153,7 @@ def _after(position: Position) -> Any:
 
 
 async def _alerts_as_counted(connection: AsyncConnection, keys: set[bytes]) -> dict[bytes, CountedAlert]:
-    rows = await many_rows.find(connection, rollup_alerts, [(alert_key(key),) for key in sorted(keys)])
+    rows = await bulk.find(connection, rollup_alerts, [(alert_key(key),) for key in sorted(keys)])
     known = {each.fp_hash: each for each in map(rollup_rows.alert, rows)}
     known |= await _new_alerts(connection, sorted(keys - known.keys()))
     return known | {key: _forgotten(key) for key in keys - known.keys()}
@@ -185,9 +202,7 @@ async def _add(connection: AsyncConnection, folded: Folded, since: Position) -> 
         cells = {(key, period): counts for (each, key, period), counts in folded.cells.items() if each is grain}
         await _add_counts(connection, table, cells)
     await _add_alert_days(connection, folded.alert_days)
-    await many_rows.put(
-        connection, rollup_alerts, _sorted(map(rollup_rows.alert_values, folded.alerts.values())), replaced=_ALERT_STATE
-    )
+    await _PUT_ALERTS.run(connection, _sorted("alert_key", map(rollup_rows.alert_values, folded.alerts.values())))
     return True
 
 
@@ -200,28 +215,26 @@ async def _put_slices(connection: AsyncConnection, folded: Folded) -> None:
         key: content for alert in folded.alerts.values() for key, content in rollup_rows.contents(alert).items()
     }
     rows = [rollup_rows.slice_values(folded.slices[key], contents.get(key), day) for key, day in days.items()]
-    await many_rows.put(
-        connection, rollup_slices, _sorted(rows), replaced=("last_day",), only="t.last_day < excluded.last_day"
-    )
+    await _PUT_SLICES.run(connection, _sorted("slice_key", rows))
 
 
 async def _add_counts(connection: AsyncConnection, table: Table, cells: dict[tuple[int, int], Counts]) -> None:
-    for row in await many_rows.find(connection, table, list(cells)):
+    for row in await bulk.find(connection, table, list(cells)):
         key = row.slice_key, row.period
         # The transaction may be run again: what was folded stays as it is.
         cells[key] = Counts.total((rollup_rows.counts(row), cells[key]))
     rows = [rollup_rows.counts_values(*key, counts) for key, counts in cells.items()]
-    await many_rows.put(connection, table, _sorted(rows), replaced=_NUMBERS)
+    await _PUT_COUNTS[table].run(connection, _sorted("slice_key", rows))
 
 
 async def _add_alert_days(connection: AsyncConnection, days: Mapping[tuple[int, int], AlertDay]) -> None:
     whole = dict(days)
-    for row in await many_rows.find(connection, rollup_alert_days, list(days)):
+    for row in await bulk.find(connection, rollup_alert_days, list(days)):
         earlier = rollup_rows.alert_day(row)
         earlier.add(days[row.period, row.alert_key])
         whole[row.period, row.alert_key] = earlier
     rows = [rollup_rows.alert_day_values(*key, day) for key, day in whole.items()]
-    await many_rows.put(connection, rollup_alert_days, _sorted(rows), replaced=_DAY_NUMBERS)
+    await _PUT_ALERT_DAYS.run(connection, _sorted("alert_key", rows))
 
 
 async def _delete_some(connection: AsyncConnection, table: Table, condition: Any, limit: int) -> int:
@@ -246,5 +259,5 @@ def _is_in_use() -> Any:
     return exists().where(alert.fp_hash.in_(_FIRING), *same)
 
 
-def _sorted(rows: Iterable[many_rows.Key]) -> list[many_rows.Key]:
-    return sorted(rows, key=lambda row: row[:2])
+def _sorted(key: str, rows: Iterable[Values]) -> list[Values]:
+    return sorted(rows, key=lambda row: row[key])
