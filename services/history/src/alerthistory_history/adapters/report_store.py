@@ -49,6 +49,8 @@ _HASHES = {
     Dimension.SEVERITY: "severity_hash",
 }
 
+_TEXTS = ("alert_name", "namespace", "severity_label")
+
 
 class ReportsBehindError(UnavailableError):
     """So many events are not counted yet that reports would be slow; the background is counting them."""
@@ -138,14 +140,18 @@ class SqlReportSnapshot:
 
     async def contents(self, dimension: Dimension, hashes: Iterable[int]) -> dict[int, str]:
         """Return the texts that some hashes of *dimension* stand for."""
-        position = (Dimension.NAME, Dimension.NAMESPACE, Dimension.SEVERITY).index(dimension)
-        keys = {Slice(dimension, _single(dimension, each)).key: each for each in hashes}
+        keys = {each: _slice_about(dimension, each) for each in hashes}
+        found = await self._contents(keys.values())
+        return {each: found.get(key, "") for each, key in keys.items()}
+
+    async def _contents(self, keys: Iterable[int]) -> dict[int, str]:
+        """Return what slices of one dimension are about, by their keys."""
+        found = {key: text for alert in self._touched for key, text in rollup_rows.contents(alert).items()}
         query = select(rollup_slices.c.slice_key, rollup_slices.c.content)
-        found = {alert.group[position]: alert.texts[position] for alert in self._touched if alert.texts}
-        for some in _chunks(list(keys)):
+        for some in _chunks(list(set(keys))):
             for key, content in await self._connection.execute(query.where(rollup_slices.c.slice_key.in_(some))):
-                found[keys[key]] = content or ""
-        return {each: found.get(each, "") for each in keys.values()}
+                found[key] = content or ""
+        return found
 
     async def ranking(
         self, question: Question, order: Order, *, after: RankedAlert | None, limit: int
@@ -177,17 +183,13 @@ class SqlReportSnapshot:
         counted = {each.key: each for each in map(rollup_rows.alert, known)}
         counted |= {alert.key: alert for alert in self._touched if alert.key not in counted}
         chosen = {key: counted[key] for key in keys}
-        texts = [
-            await self.contents(dimension, {alert.group[number] for alert in chosen.values()})
-            for number, dimension in enumerate((Dimension.NAME, Dimension.NAMESPACE, Dimension.SEVERITY))
-        ]
+        about = {key: _slices_about(alert.group) for key, alert in chosen.items()}
+        texts = await self._contents(each for three in about.values() for each in three)
         kept = await self._kept([alert.fp_hash for alert in chosen.values()])
         return {
             key: AlertIdentity(
                 fingerprint=alert.fingerprint,
-                alert_name=texts[0][alert.group.name],
-                namespace=texts[1][alert.group.namespace],
-                severity_label=texts[2][alert.group.severity],
+                **dict(zip(_TEXTS, (texts.get(each, "") for each in about[key]), strict=True)),
                 labels_json=kept.get(alert.fp_hash, (b"", False))[0],
                 is_firing=kept.get(alert.fp_hash, (b"", False))[1],
             )
@@ -245,14 +247,14 @@ def _asked(question: Question) -> tuple[Table, ColumnElement[int], list[ColumnEl
     table = COUNTS[question.window.grain]
     conditions: list[ColumnElement[bool]] = [table.c.period >= question.window.first]
     if question.single is not None:
-        only = literal(question.value_of(question.wanted.group), BigInteger)
+        only = literal(question.value_of(question.group), BigInteger)
         return table, only, [table.c.slice_key == question.single, *conditions]
     own = rollup_slices.c
     conditions += [own.slice_key == table.c.slice_key, own.dimensions == int(question.cut)]
     conditions += [
-        own[column] == getattr(question.wanted.group, column.removesuffix("_hash"))
+        own[column] == getattr(question.group, column.removesuffix("_hash"))
         for dimension, column in _HASHES.items()
-        if dimension & question.wanted.dimensions
+        if dimension & question.dimensions
     ]
     value = own[_HASHES[question.by]] if question.by else literal(0, BigInteger)
     return table, value, conditions
@@ -295,12 +297,12 @@ def _ranking(question: Question, order: Order, after: RankedAlert | None) -> Sel
         conditions.append(table.c.period <= window.last)
         counted = table.c.opened
         score = func.sum(counted if order is Order.FIRED else counted + table.c.resolved + table.c.expired)
-    if question.wanted.dimensions:
+    if question.dimensions:
         conditions.append(rollup_alerts.c.alert_key == table.c.alert_key)
         conditions += [
-            rollup_alerts.c[column] == getattr(question.wanted.group, column.removesuffix("_hash"))
+            rollup_alerts.c[column] == getattr(question.group, column.removesuffix("_hash"))
             for dimension, column in _HASHES.items()
-            if dimension & question.wanted.dimensions
+            if dimension & question.dimensions
         ]
     query = select(table.c.alert_key, score.label("score")).where(*conditions).group_by(table.c.alert_key)
     query = query.having(score >= _least(order))
@@ -317,8 +319,13 @@ def _merge(periods: dict[int, Counts], period: int, counts: Counts) -> None:
     periods[period] = Counts.total((periods[period], counts)) if period in periods else counts
 
 
-def _single(dimension: Dimension, value: int) -> Group:
-    return Group(value, value, value).only(dimension)
+def _slices_about(group: Group) -> Sequence[int]:
+    """Return the keys of the slices that are all about the group's name, namespace and severity."""
+    return [_slice_about(dimension, value) for dimension, value in zip(_HASHES, group, strict=True)]
+
+
+def _slice_about(dimension: Dimension, value: int) -> int:
+    return Slice(dimension, Group(value, value, value).only(dimension)).key
 
 
 def _chunks(keys: Sequence[Any]) -> Iterable[Sequence[Any]]:

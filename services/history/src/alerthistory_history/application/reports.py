@@ -1,7 +1,7 @@
 """Answering the reports: each reads what is counted as of one moment, and tells the window that it is about."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Generic, TypeVar
 
@@ -126,21 +126,34 @@ class Reports:
 
     async def durations(self, asked: Asked, by: Dimension) -> tuple[Durations, Listed[Durations]]:
         """Return how long episodes lasted: all of them, and by what they are told apart, the most resolved first."""
+        question, whole = self._question(asked, by), self._question(asked, Dimension.NONE)
 
-        def tell(value: str, counts: Counts) -> Durations:
-            return Durations(value=value, episodes=reports.episodes_of(counts), gaps=reports.gaps_of(counts))
+        async def read(snapshot: ReportSnapshot) -> tuple[Durations, Listed[Durations]]:
+            resolved = {value: sums.resolved for value, sums in (await snapshot.sums(question)).items()}
+            page = _page(_ranked(resolved), asked, ("durations", by))
+            counts = _totals(await snapshot.details(question, _keys(page.items)))
+            contents = await snapshot.contents(by, _keys(page.items))
+            rows = [_durations(contents[key], counts[key]) for _, key in page.items]
+            total = _durations("", await _whole(snapshot, whole))
+            return total, Listed(window=question.window, items=rows, next_token=page.next_token)
 
-        return await self._apart(asked, by, "durations", tell, lambda counts: counts.resolved)
+        return await self._store.read(read)
 
     async def noise(self, asked: Asked, by: Dimension, threshold_ms: int) -> tuple[Noise, Listed[Noise]]:
         """Return how many episodes were shorter than a threshold: of all, and told apart, the most short ones first."""
+        question, whole = self._question(asked, by), self._question(asked, Dimension.NONE)
 
-        def tell(value: str, counts: Counts) -> Noise:
-            return reports.noise_of(value, counts, threshold_ms)
+        async def read(snapshot: ReportSnapshot) -> tuple[Noise, Listed[Noise]]:
+            counts = _totals(await snapshot.details(question, await snapshot.sums(question)))
+            noise = {value: reports.noise_of("", each, threshold_ms) for value, each in counts.items()}
+            short = {value: each.short for value, each in noise.items()}
+            page = _page(_ranked(short), asked, ("noise", by, threshold_ms))
+            contents = await snapshot.contents(by, _keys(page.items))
+            rows = [replace(noise[key], value=contents[key]) for _, key in page.items]
+            total = reports.noise_of("", await _whole(snapshot, whole), threshold_ms)
+            return total, Listed(window=question.window, items=rows, next_token=page.next_token)
 
-        return await self._apart(
-            asked, by, f"noise {threshold_ms}", tell, lambda counts: reports.noise_of("", counts, threshold_ms).short
-        )
+        return await self._store.read(read)
 
     async def activity(self, asked: Asked, *, bucket: Grain | None, offset_hours: int) -> ActivityReport:
         """Return when alerts fired, and how often by name, namespace and severity; None buckets as the window does."""
@@ -163,35 +176,22 @@ class Reports:
 
         return await self._store.read(read)
 
-    async def _apart(
-        self,
-        asked: Asked,
-        by: Dimension,
-        report: str,
-        tell: Callable[[str, Counts], T],
-        weigh: Callable[[Counts], int],
-    ) -> tuple[T, Listed[T]]:
-        question = self._question(asked, by)
-        whole = self._question(asked, Dimension.NONE)
-
-        async def read(snapshot: ReportSnapshot) -> tuple[T, Listed[T]]:
-            values = (await snapshot.sums(question)).keys()
-            counts = {
-                value: Counts.total(periods.values())
-                for value, periods in (await snapshot.details(question, values)).items()
-            }
-            scores = {value: weigh(each) for value, each in counts.items()}
-            page = _page(_ranked(scores), asked, (report, by))
-            contents = await snapshot.contents(by, _keys(page.items))
-            rows = [tell(contents[key], counts[key]) for _, key in page.items]
-            total = Counts.total((await snapshot.details(whole, [0]))[0].values())
-            return tell("", total), Listed(window=question.window, items=rows, next_token=page.next_token)
-
-        return await self._store.read(read)
-
     def _question(self, asked: Asked, by: Dimension, *, grain: Grain | None = None) -> Question:
         found = window(asked.begin, asked.end, self._clock.now(), grain=grain)
         return Question(wanted=asked.wanted, window=found, by=by)
+
+
+def _durations(value: str, counts: Counts) -> Durations:
+    return Durations(value=value, episodes=reports.episodes_of(counts), gaps=reports.gaps_of(counts))
+
+
+def _totals(details: Mapping[int, Mapping[int, Counts]]) -> Mapping[int, Counts]:
+    return {value: Counts.total(periods.values()) for value, periods in details.items()}
+
+
+async def _whole(snapshot: ReportSnapshot, question: Question) -> Counts:
+    """Return the counts of all alerts that are wanted; *question* tells nothing apart."""
+    return Counts.total((await snapshot.details(question, [0]))[0].values())
 
 
 async def _alert_page(snapshot: ReportSnapshot, question: Question, order: Order, asked: Asked) -> Page[RankedAlert]:

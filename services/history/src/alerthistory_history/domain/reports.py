@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from functools import cached_property
 from typing import NamedTuple
 
 from .counts import DAY, HOUR, AlertDay, Counts, Grain
@@ -27,7 +28,7 @@ class TopGrouping(StrEnum):
     ALERT = "alert"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Question:
     """What a report counts: the alerts that are wanted, told apart *by* at most one dimension, within a window."""
 
@@ -35,21 +36,29 @@ class Question:
     window: Window
     by: Dimension = Dimension.NONE
 
+    @cached_property
+    def group(self) -> Group:
+        """Return the hashes of what is wanted."""
+        return self.wanted.group
+
+    @cached_property
+    def dimensions(self) -> Dimension:
+        """Return what is restricted."""
+        return self.wanted.dimensions
+
     @property
     def cut(self) -> Dimension:
         """Return the dimensions of the slices that answer it."""
-        return cut_for(self.wanted.dimensions | self.by)
+        return cut_for(self.dimensions | self.by)
 
     @property
     def single(self) -> int | None:
         """Return the key of the only slice that answers it; None when there may be several."""
-        if self.cut != self.wanted.dimensions:
-            return None
-        return Slice(self.cut, self.wanted.group).key
+        return Slice(self.cut, self.group).key if self.cut == self.dimensions else None
 
     def includes(self, group: Group) -> bool:
         """Whether alerts of *group* are wanted."""
-        return group.only(self.wanted.dimensions) == self.wanted.group
+        return group.only(self.dimensions) == self.group
 
     def value_of(self, group: Group) -> int:
         """Return the hash of what tells *group* apart; 0 when nothing does."""
