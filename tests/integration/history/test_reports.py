@@ -70,7 +70,7 @@ async def store(migrated_url: URL) -> AsyncIterator[Bench]:
         yield opened
 
 
-@settings(_STORES, max_examples=25)
+@settings(_STORES, max_examples=12)
 @given(steps=_steps, wanted=st.sampled_from(FILTERS), hours=st.sampled_from([1, 5, 47, 49, 24 * 7, 24 * 90]))
 async def test_reports_are_what_their_definitions_say(
     store: Bench, steps: list[tuple[Any, ...]], wanted: ReportFilter, hours: int
@@ -88,7 +88,7 @@ async def test_reports_are_what_their_definitions_say(
     await _check_activity(store, asked, log)
 
 
-@settings(_STORES, max_examples=10)
+@settings(_STORES, max_examples=6)
 @given(steps=_steps, back=st.integers(1, 400), hours=st.integers(1, 400))
 async def test_windows_of_the_past_know_what_fired_at_their_end(
     store: Bench, steps: list[tuple[Any, ...]], back: int, hours: int
