@@ -47,6 +47,7 @@ from .settings import HistorySettings
 SCHEMA = "history"
 MIGRATIONS = Path(__file__).parent / "migrations"
 
+_SQLITE_BLOCK = 1000
 _LOG = structlog.get_logger(__name__)
 
 
@@ -86,7 +87,7 @@ async def rebuild_rollups(common: CommonSettings, settings: HistorySettings) -> 
         store, progress = SqlRollupStore(database), Progress()
         await store.reset()
         counter = EventCounter(
-            store, SystemClock(), progress, block=settings.rollup_block_events, interval_s=settings.rollup_interval_s
+            store, SystemClock(), progress, block=_block(database, settings), interval_s=settings.rollup_interval_s
         )
         await counter.count_all()
         _LOG.info("the log is counted", events=progress.events)
@@ -123,7 +124,7 @@ class _Parts:
             SqlRollupStore(database),
             self.clock,
             metrics,
-            block=settings.rollup_block_events,
+            block=_block(database, settings),
             interval_s=settings.rollup_interval_s,
         )
         self.settler = Settler(self.records, work, clock, metrics, self.pulse, interval_s=settings.settle_interval_s)
@@ -171,6 +172,13 @@ def _component(parts: _Parts, recorder: Recorder) -> Component:
         await recorder.idle()
 
     return Component(name="history", register=register, is_ready=parts.database.is_available, drain=drain)
+
+
+def _block(database: Database, settings: HistorySettings) -> int:
+    if database.dialect == "postgresql":
+        return settings.rollup_block_events
+    # SQLite has one writer, and commits of reports wait for it.
+    return min(settings.rollup_block_events, _SQLITE_BLOCK)
 
 
 def _policy(settings: HistorySettings) -> Policy:
