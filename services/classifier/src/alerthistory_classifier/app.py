@@ -24,6 +24,7 @@ from alerthistory_common import migrate
 from alerthistory_common.clock import Clock, SystemClock
 from alerthistory_common.component import Component
 from alerthistory_common.database import database_url, open_database
+from alerthistory_common.postgresql import Pool
 from alerthistory_common.process import Host
 
 SCHEMA = "classifier"
@@ -41,7 +42,7 @@ async def open_classifier(
         _LOG.warning("ENRICHMENT_MODE is none of the modes and is ignored", value=ignored[:50])
     url = database_url(host.settings, settings.database_url, SCHEMA)
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(open_database(url, schema=SCHEMA))
+        database = await stack.enter_async_context(open_database(url, schema=SCHEMA, pool=Pool.of(host.settings)))
         await migrate.require_current(database, scripts=MIGRATIONS, program="alerthistory-classifier")
         store, metrics = SqlVerdictStore(database), ClassifierMetrics(host.registry)
         patience = await stack.enter_async_context(open_patience())

@@ -16,6 +16,7 @@ from alerthistory_common.batching import batcher
 from alerthistory_common.clock import Clock, SystemClock
 from alerthistory_common.component import Component
 from alerthistory_common.database import Database, database_url, open_database
+from alerthistory_common.postgresql import Pool
 from alerthistory_common.process import Host
 
 from .adapters.event_store import SqlEventStore
@@ -50,7 +51,7 @@ async def open_history(
     if settings.retention_days is not None:
         _LOG.warning("retention is not built yet: nothing is deleted", retention_days=settings.retention_days)
     url = database_url(host.settings, settings.database_url, SCHEMA)
-    async with open_database(url, schema=SCHEMA, pool_size=settings.database_pool_size) as database:
+    async with open_database(url, schema=SCHEMA, pool=Pool.of(host.settings)) as database:
         await migrate.require_current(database, scripts=MIGRATIONS, program="alerthistory-history")
         if await holds_older_service(database):
             _LOG.warning("this database holds the history of the older service: bring it over with `ahctl import URL`")

@@ -21,7 +21,6 @@ class HistorySettings(Settings):
     grpc_listen: RpcAddress = Field("127.0.0.1:7052", description="Address of the gRPC server.")
     metrics_listen: MetricsAddress = Field("127.0.0.1:7062", description="Address of `/metrics`; empty: off.")
     database_url: OwnDatabaseUrl = Field("", description="Database of this service alone; empty: the common one.")
-    database_pool_size: int = Field(8, ge=5, le=100, description="Connections to PostgreSQL.")
     commit_max_reports: int = Field(
         400, ge=1, le=20_000, description="Reports that are coalesced into one commit; a larger call is one by itself."
     )

@@ -15,6 +15,7 @@ from alerthistory_common import migrate
 from alerthistory_common.clock import Clock, SystemClock
 from alerthistory_common.component import Component
 from alerthistory_common.database import database_url, open_database
+from alerthistory_common.postgresql import Pool
 from alerthistory_common.process import Host
 from alerthistory_common.settings import SettingsError
 from alerthistory_publisher.adapters.http_sender import open_sender
@@ -53,7 +54,10 @@ async def open_publisher(
     directory = TargetDirectory(TargetsFile(settings.targets_file), has_source=settings.targets_file is not None)
     await _load_targets(directory)
     url = database_url(host.settings, settings.database_url, SCHEMA)
-    async with open_database(url, schema=SCHEMA) as database, open_sender(host.telemetry) as sender:
+    async with (
+        open_database(url, schema=SCHEMA, pool=Pool.of(host.settings)) as database,
+        open_sender(host.telemetry) as sender,
+    ):
         await migrate.require_current(database, scripts=MIGRATIONS, program="alerthistory-publisher")
         store, metrics = SqlDeliveryStore(database), PublisherMetrics(host.registry)
         filtering = Filtering(SqlRuleStore(database), store, metrics=metrics)
