@@ -19,6 +19,7 @@ from alerthistory_publisher.adapters.store import SqlDeliveryStore
 from alerthistory_publisher.adapters.tables import deliveries
 from alerthistory_publisher.app import MIGRATIONS, SCHEMA
 from alerthistory_publisher.application.dispatch import Dispatcher
+from alerthistory_publisher.application.pauses import Pauses
 from alerthistory_publisher.application.targets import TargetDirectory
 from alerthistory_publisher.application.upkeep import keep_up
 from alerthistory_publisher.domain.deliveries import (
@@ -157,6 +158,7 @@ async def test_a_result_that_waits_for_the_database_is_not_sent_again(store_url:
             directory,
             clock=clock,
             metrics=PublisherMetrics(new_registry()),
+            pauses=Pauses(clock),
             backoff=lambda _: timedelta(0),
             concurrency=8,
         )
@@ -236,6 +238,7 @@ async def test_a_worker_killed_between_send_and_record_costs_one_repetition(stor
                 directory,
                 clock=Ahead(ahead),
                 metrics=PublisherMetrics(new_registry()),
+                pauses=Pauses(SystemClock()),
                 backoff=lambda _: timedelta(0),
                 concurrency=8,
             )

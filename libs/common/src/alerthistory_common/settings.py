@@ -102,8 +102,9 @@ class CommonSettings(Settings):
     )
     redis_url: RedisUrl = Field(
         "",
-        description="`redis://…`, `rediss://…` or `unix:///…`, which shares the enrichment mode; empty: the "
-        "classifier's database does. (Legacy name: `REDIS_URL`)",
+        description="`redis://…`, `rediss://…` or `unix:///…`, by which replicas share the enrichment mode, wake "
+        "each other's tails and keep targets' pauses; empty: the classifier's database has the "
+        "mode. (Legacy name: `REDIS_URL`)",
     )
     auth: Literal["", "none"] = Field(
         "", description="`none` allows listening beyond this machine without authentication."

@@ -18,7 +18,9 @@ from alerthistory_common.component import Component
 from alerthistory_common.database import Database, database_url, open_database
 from alerthistory_common.postgresql import Pool
 from alerthistory_common.process import Host
+from alerthistory_common.redis import open_redis
 
+from .adapters import wake_ups
 from .adapters.event_store import SqlEventStore
 from .adapters.import_store import SqlImportStore
 from .adapters.older_service import holds_older_service
@@ -51,7 +53,10 @@ async def open_history(
     if settings.retention_days is not None:
         _LOG.warning("retention is not built yet: nothing is deleted", retention_days=settings.retention_days)
     url = database_url(host.settings, settings.database_url, SCHEMA)
-    async with open_database(url, schema=SCHEMA, pool=Pool.of(host.settings)) as database:
+    async with (
+        open_database(url, schema=SCHEMA, pool=Pool.of(host.settings)) as database,
+        open_redis(host.settings.redis_url, name=SCHEMA, registry=host.registry) as redis,
+    ):
         await migrate.require_current(database, scripts=MIGRATIONS, program="alerthistory-history")
         if await holds_older_service(database):
             _LOG.warning("this database holds the history of the older service: bring it over with `ahctl import URL`")
@@ -59,7 +64,7 @@ async def open_history(
             parts = _Parts(database, settings, HistoryMetrics(host.registry), clock or SystemClock(), background)
             background.create_task(parts.settler.run())
             try:
-                async with _recorder(parts, settings) as recorder:
+                async with wake_ups.shared(parts.pulse, redis), _recorder(parts, settings) as recorder:
                     yield _component(parts, recorder)
             finally:
                 parts.tails.drain()
