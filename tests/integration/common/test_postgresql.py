@@ -168,7 +168,7 @@ async def test_no_more_connections_than_the_most(server: URL) -> None:
 
 
 async def test_the_least_is_opened_ahead_and_outlives_idleness(server: URL) -> None:
-    pool = Pool(min_size=2, max_size=5, idle_s=1)
+    pool = Pool(min_size=2, max_size=5, idle_s=3)
     async with open_database(server, schema="kept", pool=pool) as database, asyncio.TaskGroup() as tasks:
         await eventually(lambda: _count(server, "alerthistory-kept", at_least=2), saying="at_least=2")
         kept = await _pids(server, "alerthistory-kept")
