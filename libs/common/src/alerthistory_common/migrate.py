@@ -4,20 +4,25 @@ A service's migrations are an Alembic script folder in its package; its ``env.py
 """
 
 from pathlib import Path
+from time import sleep
+from typing import Any
 
 import structlog
 from alembic import command, context
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, create_engine, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from alerthistory_common.database import Database
 from alerthistory_common.errors import StoreUnavailableError
 from alerthistory_common.settings import SettingsError
 
 _LOG = structlog.get_logger(__name__)
+_LOCK_TRIES = 60
+_LOCK_MS = 1000
+_LOCK_PAUSE_S = 1.0
 _LOCK = 0x616C657274  # "alert": two migrations of one database wait for each other.
 
 
@@ -29,7 +34,7 @@ def upgrade(url: URL, *, schema: str, scripts: Path) -> None:
     is_sqlite = url.get_backend_name() == "sqlite"
     if is_sqlite:
         Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(url.set(drivername="sqlite"), connect_args={"timeout": 30})
+        engine = _sqlite_engine(url)
     else:
         engine = create_engine(url, connect_args={"options": f"-c search_path={schema}", "connect_timeout": 5})
     try:
@@ -63,6 +68,41 @@ def run_environment() -> None:
     context.configure(connection=connection, version_table="schema_version", transactional_ddl=True)
     with context.begin_transaction():
         context.run_migrations()
+
+
+def lock_table(connection: Connection, table: str) -> None:
+    """Keep everybody else out of *table* until the migration ends; PostgreSQL only.
+
+    Whoever waits for a lock holds up all that come after, so each try is short. Raises OperationalError when the table
+    is in use for minutes.
+    """
+    for attempt in range(_LOCK_TRIES):
+        try:
+            with connection.begin_nested():
+                connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_MS}ms'"))
+                connection.execute(text(f'LOCK TABLE "{table}" IN ACCESS EXCLUSIVE MODE'))
+        except OperationalError:
+            if attempt == _LOCK_TRIES - 1:
+                raise
+            sleep(_LOCK_PAUSE_S)
+        else:
+            connection.execute(text("SET LOCAL lock_timeout = 0"))
+            return
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    engine = create_engine(url.set(drivername="sqlite"), connect_args={"timeout": 30})
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _: object) -> None:
+        # The driver would begin no transaction before the first INSERT: half a migration could stay.
+        connection.isolation_level = None
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
 
 
 def _current(connection: Connection) -> str | None:
