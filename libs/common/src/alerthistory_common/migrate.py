@@ -20,6 +20,7 @@ from alerthistory_common.errors import StoreUnavailableError
 from alerthistory_common.settings import SettingsError
 
 _LOG = structlog.get_logger(__name__)
+_INCREMENTAL = 2
 _LOCK_TRIES = 60
 _LOCK_MS = 1000
 _LOCK_PAUSE_S = 1.0
@@ -45,6 +46,8 @@ def upgrade(url: URL, *, schema: str, scripts: Path) -> None:
             config = _config(scripts)
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+        if is_sqlite:
+            _give_space_back(engine)
     except DBAPIError as error:
         raise StoreUnavailableError(f"the {schema} database cannot be migrated: {error.orig}") from error
     finally:
@@ -88,6 +91,18 @@ def lock_table(connection: Connection, table: str) -> None:
         else:
             connection.execute(text("SET LOCAL lock_timeout = 0"))
             return
+
+
+def _give_space_back(engine: Engine) -> None:
+    """Let the file shrink when rows are deleted. An old file is rewritten for it, once."""
+    raw = engine.raw_connection()
+    try:
+        cursor = raw.cursor()
+        if cursor.execute("PRAGMA auto_vacuum").fetchone() != (_INCREMENTAL,):
+            cursor.execute(f"PRAGMA auto_vacuum = {_INCREMENTAL}")
+            cursor.execute("VACUUM")
+    finally:
+        raw.close()
 
 
 def _sqlite_engine(url: URL) -> Engine:

@@ -18,6 +18,7 @@ from . import codec
 from .application import events, reading
 from .application.importing import Importer
 from .application.recording import Recorder
+from .application.retention import Keeper
 from .application.tailing import Tails
 from .application.working import Queue
 from .ports import EventStore, QuarantineStore, ReadStore
@@ -43,6 +44,7 @@ class UseCases:
     reads: ReadStore
     events: EventStore
     quarantine: QuarantineStore
+    keeper: Keeper
     clock: Clock
     started_at: Instant
 
