@@ -84,7 +84,7 @@ async def test_pending_work_keeps_its_event_and_its_alert(history: History, migr
         await keeper.delete_old()
 
     (work,) = await history.lease()
-    assert (work.event.fingerprint, work.event.kind) == ("waits", alert_codec.pb.EVENT_KIND_FIRED)
+    assert (work.event.fingerprint, alert_codec.kind(work.event.kind).value) == ("waits", "fired")
 
 
 async def test_what_was_imported_lately_is_young(history: History, migrated_url: URL) -> None:
@@ -169,7 +169,7 @@ async def test_the_file_shrinks(tmp_path: Path) -> None:
     async with running(url) as history:
         for first in range(0, 4000, 1000):
             names = [f"alert-{first + number}" for number in range(1000)]
-            await history.record(*(r for n in names for r in (firing(n), resolved(n))), is_store_only=True)
+            await history.record(*(r for n in names for r in (firing(n), resolved(n))), store_only=True)
         await _grow_old(history)
         async with keeping(url, history.clock, days=None) as off, keeping(url, history.clock, days=30) as keeper:
             await off.delete_old()
@@ -211,8 +211,8 @@ class TestPartitions:
 
     async def test_they_are_dropped_whole_and_the_space_returns(self, history: History, migrated_url: URL) -> None:
         names = [f"alert-{number}" for number in range(2000)]
-        await history.record(*(r for n in names for r in (firing(n), resolved(n))), is_store_only=True)
-        await history.record(firing("burns"), is_store_only=True)
+        await history.record(*(r for n in names for r in (firing(n), resolved(n))), store_only=True)
+        await history.record(firing("burns"), store_only=True)
         await _grow_old(history)
         week = Week.of(NOON).name
         size = "SELECT sum(pg_total_relation_size(relid))::bigint FROM pg_partition_tree('events')"
@@ -226,7 +226,7 @@ class TestPartitions:
         assert (await history.kinds("burns"))[0] == "fired"
 
     async def test_a_plain_drop_would_lose_what_fires(self, history: History, migrated_url: URL) -> None:
-        await history.record(firing("burns"), is_store_only=True)
+        await history.record(firing("burns"), store_only=True)
         async with open_database(migrated_url, schema=SCHEMA) as database:
             drop = text(f"DROP TABLE {Week.of(NOON).name}")
 
@@ -241,7 +241,7 @@ class TestPartitions:
     async def test_ingest_goes_on_beside_it(self, history: History, migrated_url: URL) -> None:
         for batch in range(3):
             names = [f"old-{batch}-{number}" for number in range(1000)]
-            await history.record(*(r for n in names for r in (firing(n), resolved(n))), is_store_only=True)
+            await history.record(*(r for n in names for r in (firing(n), resolved(n))), store_only=True)
         now = await _grow_old(history)
         slowest, sent = 0.0, 0
         done = asyncio.Event()
@@ -252,7 +252,7 @@ class TestPartitions:
             while not done.is_set():
                 names = [f"young-{sent}-{number}" for number in range(50)] + [f"old-0-{sent % 1000}"]
                 begun = loop.time()
-                answer = await history.record(*(firing(n, now, now) for n in names), is_store_only=True)
+                answer = await history.record(*(firing(n, now, now) for n in names), store_only=True)
                 slowest = max(slowest, loop.time() - begun)
                 assert not any(result.refusal for result in answer.results)
                 sent += 1
@@ -275,13 +275,13 @@ class TestPartitions:
     async def test_an_alert_that_is_deleted_between_a_commits_statements_is_made_anew(
         self, history: History, migrated_url: URL
     ) -> None:
-        await history.record(firing("a"), resolved("a"), is_store_only=True)
+        await history.record(firing("a"), resolved("a"), store_only=True)
         async with open_database(migrated_url, schema=SCHEMA) as database:
 
             async def delete_late(connection: object) -> asyncio.Task[pb.RecordAlertsResponse]:
                 await connection.execute(text("SELECT 1 FROM alerts FOR UPDATE"))  # type: ignore[attr-defined]
                 report = firing("a", 5, 5)
-                task = asyncio.create_task(history.record(report, is_store_only=True))
+                task = asyncio.create_task(history.record(report, store_only=True))
                 # Its INSERT finds the row; its SELECT waits for our lock.
                 await eventually(lambda: _is_waiting(database))
                 await connection.execute(text("DELETE FROM alerts"))  # type: ignore[attr-defined]

@@ -27,10 +27,12 @@ _LOCK_PAUSE_S = 1.0
 _LOCK = 0x616C657274  # "alert": two migrations of one database wait for each other.
 
 
-def upgrade(url: URL, *, schema: str, scripts: Path) -> None:
-    """Bring the database at *url* to the newest version. Safe to run again, and beside another one that runs.
+def upgrade(url: URL, *, schema: str, scripts: Path, to: str | None = None) -> None:
+    """Bring the database at *url* to the newest version, or to *to*, up or down.
 
-    Raises StoreUnavailableError when it does not answer.
+    Safe to run again, and beside another one that runs. A way down keeps what the older version can hold; what it loses
+    is told in the migration. Raises StoreUnavailableError when the database does not answer, SettingsError when there
+    is no version *to*.
     """
     is_sqlite = url.get_backend_name() == "sqlite"
     if is_sqlite:
@@ -45,14 +47,14 @@ def upgrade(url: URL, *, schema: str, scripts: Path) -> None:
                 connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{schema}"'))
             config = _config(scripts)
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            _move(connection, config, to)
         if is_sqlite:
             _give_space_back(engine)
     except DBAPIError as error:
         raise StoreUnavailableError(f"the {schema} database cannot be migrated: {error.orig}") from error
     finally:
         engine.dispose()
-    _LOG.info("database is up to date", schema=schema, dialect=url.get_backend_name())
+    _LOG.info("database is up to date", schema=schema, dialect=url.get_backend_name(), version=to or "newest")
 
 
 async def require_current(database: Database, *, scripts: Path, program: str) -> None:
@@ -71,6 +73,18 @@ def run_environment() -> None:
     context.configure(connection=connection, version_table="schema_version", transactional_ddl=True)
     with context.begin_transaction():
         context.run_migrations()
+
+
+def _move(connection: Connection, config: Config, to: str | None) -> None:
+    versions = [each.revision for each in ScriptDirectory.from_config(config).walk_revisions()][::-1]
+    if to is not None and to not in versions:
+        raise SettingsError([f"there is no version {to!r}: choose one of {', '.join(versions)}"])
+    found = _current(connection)
+    if to is None or found is None or found not in versions or versions.index(to) >= versions.index(found):
+        command.upgrade(config, to or "head")
+        return
+    _LOG.warning("going back to an older version: what it cannot hold is lost", now=found, then=to)
+    command.downgrade(config, to)
 
 
 def lock_table(connection: Connection, table: str) -> None:

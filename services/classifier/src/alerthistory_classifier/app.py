@@ -25,6 +25,7 @@ from alerthistory_common.clock import Clock, SystemClock
 from alerthistory_common.component import Component
 from alerthistory_common.database import database_url, open_database
 from alerthistory_common.process import Host
+from alerthistory_common.retention import deleting_daily
 
 SCHEMA = "classifier"
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -44,6 +45,9 @@ async def open_classifier(
         database = await stack.enter_async_context(open_database(url, schema=SCHEMA))
         await migrate.require_current(database, scripts=MIGRATIONS, program="alerthistory-classifier")
         store, metrics = SqlVerdictStore(database), ClassifierMetrics(host.registry)
+        await stack.enter_async_context(
+            deleting_daily(store.delete_before, what="verdicts", days=host.settings.retention_days, clock=clock)
+        )
         patience = await stack.enter_async_context(open_patience())
         keeping = await stack.enter_async_context(open_keeping(store, patience))
         modes = Modes(

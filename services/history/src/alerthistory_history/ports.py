@@ -176,8 +176,8 @@ class PartitionStore(Protocol):
         """Return all but the default one."""
         ...
 
-    async def drop(self, partition: Partition) -> int | None:
-        """Drop a partition; return how many events went, None while another replica is at it."""
+    async def drop(self, partition: Partition) -> int:
+        """Drop a partition; return how many events went, 0 when another replica has dropped it."""
         ...
 
 

@@ -16,6 +16,7 @@ from alerthistory_common.clock import Clock, SystemClock
 from alerthistory_common.component import Component
 from alerthistory_common.database import database_url, open_database
 from alerthistory_common.process import Host
+from alerthistory_common.retention import deleting_daily
 from alerthistory_common.settings import SettingsError
 from alerthistory_publisher.adapters.http_sender import open_sender
 from alerthistory_publisher.adapters.rules import SqlRuleStore
@@ -86,7 +87,10 @@ async def open_publisher(
             filter_service_pb2_grpc.add_FilterServiceServicer_to_server(FilterServicer(filtering), server)
             return _SERVICES
 
-        async with asyncio.TaskGroup() as tasks:
+        async with (
+            deleting_daily(store.delete_before, what="deliveries", days=host.settings.retention_days, clock=clock),
+            asyncio.TaskGroup() as tasks,
+        ):
             background = [
                 tasks.create_task(dispatcher.run()),
                 tasks.create_task(keep_up(store, directory, clock=clock, metrics=metrics)),

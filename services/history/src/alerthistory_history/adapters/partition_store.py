@@ -20,7 +20,7 @@ PAST = "events_past"
 """What was there before there were partitions; without weeks, so rows go one by one until it is old as a whole."""
 
 _LOCK_TIMEOUT = "SET LOCAL lock_timeout = '250ms'"
-_ONLY_ONE = "SELECT pg_try_advisory_xact_lock(6, 1)"
+_ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(6, 1)"
 _BOUND = re.compile(r"FROM \((MINVALUE|'-?\d+')\) TO \((MAXVALUE|'-?\d+')\)")
 _MIN, _MAX = -(2**63), 2**63 - 1
 
@@ -55,8 +55,8 @@ class SqlPartitionStore:
             return ()
         return await self._database.read(_partitions)
 
-    async def drop(self, partition: Partition) -> int | None:
-        """Drop a partition; return how many events went, None while another replica is at it.
+    async def drop(self, partition: Partition) -> int:
+        """Drop a partition; return how many events went, 0 when another replica has dropped it.
 
         Events that must stay, because their alert fires since or their work is not done, move to the default one.
         """
@@ -80,13 +80,15 @@ def _micros(bound: str) -> int:
     return {"MINVALUE": _MIN, "MAXVALUE": _MAX}.get(bound) or int(bound.strip("'"))
 
 
-async def _is_alone(connection: AsyncConnection) -> bool:
+async def be_alone(connection: AsyncConnection) -> None:
+    """Keep other replicas from changing partitions meanwhile, and wait for no lock for long in this transaction."""
     await connection.exec_driver_sql(_LOCK_TIMEOUT)
-    return bool(await connection.scalar(text(_ONLY_ONE)))
+    await connection.exec_driver_sql(_ONE_AT_A_TIME)
 
 
 async def _make(week: Week, connection: AsyncConnection) -> bool:
-    if not await _is_alone(connection) or _covers(await _partitions(connection), week):
+    await be_alone(connection)
+    if _covers(await _partitions(connection), week):
         return False
     # Attaching a table locks less than creating a partition does: writers of other partitions are not held up.
     await connection.exec_driver_sql(f"CREATE TABLE {week.name} (LIKE events INCLUDING DEFAULTS INCLUDING CONSTRAINTS)")
@@ -103,9 +105,8 @@ async def _make(week: Week, connection: AsyncConnection) -> bool:
     return True
 
 
-async def _drop(connection: AsyncConnection, partition: Partition) -> int | None:
-    if not await _is_alone(connection):
-        return None
+async def _drop(connection: AsyncConnection, partition: Partition) -> int:
+    await be_alone(connection)
     if partition not in await _partitions(connection):
         return 0
     name = partition.name

@@ -30,11 +30,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from alerthistory_common.database import Database
 from alerthistory_history.domain.retention import Cutoff, Swept, TablePlan, TableSize
 
-from .partition_store import DEFAULT, PAST, SqlPartitionStore
+from .partition_store import DEFAULT, PAST, SqlPartitionStore, be_alone
 from .tables import alerts, events, occurrences, quarantine, work
 
 _SIZED = ("events", "occurrences", "alerts", "work", "quarantine")
-_ONLY_ONE = text("SELECT pg_try_advisory_xact_lock(6, 1)")
 _VACUUM_PAGES = 2000
 _SAMPLE = 1000
 
@@ -161,8 +160,8 @@ class SqlRetentionStore:
 
     async def _delete_alone(self, doomed: Delete) -> int:
         async def commit(connection: AsyncConnection) -> int:
-            if connection.dialect.name == "postgresql" and not await connection.scalar(_ONLY_ONE):
-                return 0
+            if connection.dialect.name == "postgresql":
+                await be_alone(connection)
             return (await connection.execute(doomed)).rowcount
 
         return await self._database.write(commit)
@@ -242,8 +241,9 @@ async def _postgresql_sizes(connection: AsyncConnection) -> Sequence[TableSize]:
             "SELECT t.name, coalesce(sum(greatest(c.reltuples, 0)), 0)::bigint,"
             " coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint"
             " FROM unnest(CAST(:names AS text[])) AS t (name),"
-            " LATERAL pg_partition_tree(CAST(t.name AS regclass)) AS p JOIN pg_class c ON c.oid = p.relid"
-            " WHERE p.isleaf GROUP BY t.name"
+            " LATERAL (SELECT CAST(t.name AS regclass) AS oid UNION ALL"
+            " SELECT inhrelid FROM pg_inherits WHERE inhparent = CAST(t.name AS regclass)) AS r"
+            " JOIN pg_class c ON c.oid = r.oid WHERE c.relkind = 'r' GROUP BY t.name"
         ),
         {"names": list(_SIZED)},
     )
@@ -265,6 +265,9 @@ async def _sqlite_sizes(connection: AsyncConnection) -> Sequence[TableSize]:
 
 async def _vacuum(connection: AsyncConnection) -> int:
     """Return how many free pages are left after giving some back."""
-    (await connection.exec_driver_sql(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")).all()
+    raw = await connection.get_raw_connection()
+    if (driver := raw.driver_connection) is not None:
+        # It gives a page back with every row that is fetched, and SQLAlchemy sees no columns, so fetches none.
+        await (await driver.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")).fetchall()
     is_incremental = (await connection.exec_driver_sql("PRAGMA auto_vacuum")).scalar() == 2
     return int((await connection.exec_driver_sql("PRAGMA freelist_count")).scalar() or 0) if is_incremental else 0

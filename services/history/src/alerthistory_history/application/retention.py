@@ -100,7 +100,7 @@ class Keeper:
         deleted = 0
         for partition in await self._partitions.partitions():
             if partition.end <= cutoff.events and not self._stopped.is_set():
-                deleted += await self._partitions.drop(partition) or 0
+                deleted += await self._partitions.drop(partition)
         return deleted
 
     async def _sweep(self, table: str, cutoff: Cutoff) -> int:
