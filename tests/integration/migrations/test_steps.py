@@ -32,7 +32,8 @@ import alerthistory_publisher.app as publisher
 from alerthistory_common import migrate
 from alerthistory_common.settings import SettingsError
 
-_NOT_OURS = {"schema_version"}
+# Counters are SQLite's sequences, one row each: a version without a sequence has no row.
+_NOT_OURS = {"schema_version", "counters"}
 _SERVICES = {"history": history.MIGRATIONS, "classifier": classifier.MIGRATIONS, "publisher": publisher.MIGRATIONS}
 Rows = Mapping[str, list[dict[str, Any]]]
 
