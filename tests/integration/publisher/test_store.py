@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -285,3 +286,25 @@ async def _run_until_received(dispatcher: Dispatcher, receiver: Receiver, *, cou
         await eventually(enough, saying=f"{count} requests came")
         await asyncio.sleep(0)
         running.cancel()
+
+
+async def test_old_deliveries_go_but_not_what_waits_nor_the_last_word_of_a_beginning(store: SqlDeliveryStore) -> None:
+    await store.order([order("1"), order("2", fingerprint="b"), order("3", target="pager")])
+    for each in await claim(store):
+        await store.record(each, replace(DONE, delivered_at=FIRED_AT))
+    await store.order([order("4")])
+
+    assert await store.delete_before(later(FIRED_AT, timedelta(days=1)), 10) == 1
+    assert await store.delete_before(later(FIRED_AT, timedelta(days=1)), 10) == 0
+
+    left = await store.list_page(DeliveryFilter(), limit=10, before=None)
+    assert {each.event_id for each in left} == {"2", "3", "4"}
+
+
+async def test_young_deliveries_stay(store: SqlDeliveryStore) -> None:
+    await store.order([order("1")])
+    for each in await claim(store):
+        await store.record(each, replace(DONE, delivered_at=FIRED_AT))
+    await store.order([order("2")])
+
+    assert await store.delete_before(FIRED_AT, 10) == 0

@@ -42,6 +42,7 @@ from alerthistory_client.records import (
     PublisherStatus,
     QuarantinedPayload,
     ReplayResult,
+    RetentionPlan,
     SystemStatus,
     Target,
 )
@@ -208,6 +209,12 @@ class Client:
             classifier=classifier.result(),
             publisher=publisher.result(),
         )
+
+    async def plan_retention(self, *, days: int | None = None) -> RetentionPlan:
+        """Return what retention would delete now, with the days that are set or with *days*; nothing is deleted."""
+        request = history_pb2.PlanRetentionRequest(days=days or 0)
+        response = await self._at["history"].call(self._history.PlanRetention, request)
+        return codec.retention_plan(response)
 
     async def list_targets(self) -> list[Target]:
         """Return all targets in the order of their configuration."""

@@ -40,6 +40,8 @@ from alerthistory_client.records import (
     QuarantinedPayload,
     Refusal,
     ReplayResult,
+    RetentionPlan,
+    RetentionTable,
     Target,
 )
 from alerthistory_common import alert_codec
@@ -218,6 +220,25 @@ def history_status(message: history_pb2.GetStatusResponse) -> HistoryStatus:
         database_size_bytes=message.database_size_bytes,
         database_type=message.database_type,
         started_at=alert_codec.instant(message.started_at),
+    )
+
+
+def retention_plan(message: history_pb2.PlanRetentionResponse) -> RetentionPlan:
+    """Return the plan in *message*."""
+    return RetentionPlan(
+        configured_days=message.configured_days or None,
+        days=message.days or None,
+        cutoff=_optional(message.HasField("cutoff"), message.cutoff),
+        tables=tuple(
+            RetentionTable(
+                table=each.table,
+                rows=each.rows,
+                bytes=each.bytes,
+                total_rows=each.total_rows,
+                total_bytes=each.total_bytes,
+            )
+            for each in message.tables
+        ),
     )
 
 

@@ -26,7 +26,8 @@ from alerthistory_common.settings import CommonSettings
 T = TypeVar("T")
 Work = Callable[[AsyncConnection], Awaitable[T]]
 
-_TRY_AGAIN = frozenset({"40001", "40P01"})
+# The last is that of a lock not got in time, which only those meet who set a lock_timeout.
+_TRY_AGAIN = frozenset({"40001", "40P01", "55P03"})
 _ATTEMPTS = 5
 # SQLSTATE class 54: a row or an index key is larger than the server takes.
 _PROGRAM_LIMIT = "54"
@@ -96,6 +97,13 @@ class Database:
                     raise StoreUnavailableError("the database is too contended") from error
                 await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311  # Jitter is no secret.
         raise AssertionError("the loop returns or raises")
+
+    async def checkpoint(self) -> None:
+        """Let SQLite write its log into its file, which then shrinks by what was freed; waits for nobody."""
+        async with translated_errors(), self._writer.connect() as connection:
+            raw = await connection.get_raw_connection()
+            if (driver := raw.driver_connection) is not None:
+                await driver.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     async def is_available(self) -> bool:
         """Whether the database answers within a second."""

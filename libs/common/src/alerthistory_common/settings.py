@@ -72,7 +72,11 @@ class CommonSettings(Settings):
 
     section: ClassVar[str] = "common"
     model_config = SettingsConfigDict(env_prefix=PREFIX)
-    legacy_names: ClassVar[Mapping[str, str]] = {"database_url": "DATABASE_URL", "redis_url": "REDIS_URL"}
+    legacy_names: ClassVar[Mapping[str, str]] = {
+        "database_url": "DATABASE_URL",
+        "redis_url": "REDIS_URL",
+        "retention_days": "RETENTION_DAYS",
+    }
 
     data_dir: Path = Field(Path("data"), description="Folder of the SQLite files and the Unix socket.")
     database_url: SharedDatabaseUrl = Field(
@@ -105,6 +109,13 @@ class CommonSettings(Settings):
         description="`redis://…`, `rediss://…` or `unix:///…`, by which replicas share the enrichment mode, wake "
         "each other's tails and keep targets' pauses; empty: the classifier's database has the "
         "mode. (Legacy name: `REDIS_URL`)",
+    )
+    retention_days: int | None = Field(
+        None,
+        ge=1,
+        le=36_500,
+        description="Days after which what was last received so long ago is deleted; what fires, waits or could not be "
+        "delivered stays. Empty: nothing is ever deleted. (Legacy name: `RETENTION_DAYS`)",
     )
     auth: Literal["", "none"] = Field(
         "", description="`none` allows listening beyond this machine without authentication."

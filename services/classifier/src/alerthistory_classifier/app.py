@@ -27,6 +27,7 @@ from alerthistory_common.database import database_url, open_database
 from alerthistory_common.postgresql import Pool
 from alerthistory_common.process import Host
 from alerthistory_common.redis import open_redis
+from alerthistory_common.retention import deleting_daily
 
 SCHEMA = "classifier"
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -48,6 +49,9 @@ async def open_classifier(
         store, metrics = SqlVerdictStore(database), ClassifierMetrics(host.registry)
         redis = await stack.enter_async_context(
             open_redis(host.settings.redis_url, name=SCHEMA, registry=host.registry)
+        )
+        await stack.enter_async_context(
+            deleting_daily(store.delete_before, what="verdicts", days=host.settings.retention_days, clock=clock)
         )
         patience = await stack.enter_async_context(open_patience())
         keeping = await stack.enter_async_context(open_keeping(store, patience))

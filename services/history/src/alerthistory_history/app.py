@@ -24,13 +24,16 @@ from .adapters import wake_ups
 from .adapters.event_store import SqlEventStore
 from .adapters.import_store import SqlImportStore
 from .adapters.older_service import holds_older_service
+from .adapters.partition_store import SqlPartitionStore
 from .adapters.quarantine_store import Limits, SqlQuarantineStore
 from .adapters.read_store import SqlReadStore
 from .adapters.record_store import Later, SqlRecordStore
+from .adapters.retention_store import SqlRetentionStore
 from .adapters.work_store import SqlWorkStore
 from .application.importing import Importer
 from .application.pulse import Pulse
 from .application.recording import Committer, Recorder, weight
+from .application.retention import Keeper
 from .application.settling import Settler
 from .application.tailing import Tails
 from .application.working import Queue
@@ -50,8 +53,6 @@ async def open_history(
     host: Host, settings: HistorySettings, *, clock: Clock | None = None
 ) -> AsyncIterator[Component]:
     """Yield the history service, opened and wired; tests bring their own *clock*."""
-    if settings.retention_days is not None:
-        _LOG.warning("retention is not built yet: nothing is deleted", retention_days=settings.retention_days)
     url = database_url(host.settings, settings.database_url, SCHEMA)
     async with (
         open_database(url, schema=SCHEMA, pool=Pool.of(host.settings)) as database,
@@ -62,13 +63,16 @@ async def open_history(
             _LOG.warning("this database holds the history of the older service: bring it over with `ahctl import URL`")
         async with asyncio.TaskGroup() as background:
             parts = _Parts(database, settings, HistoryMetrics(host.registry), clock or SystemClock(), background)
+            keeper = parts.keeper(host.settings.retention_days)
             background.create_task(parts.settler.run())
+            background.create_task(keeper.run())
             try:
                 async with wake_ups.shared(parts.pulse, redis), _recorder(parts, settings) as recorder:
-                    yield _component(parts, recorder)
+                    yield _component(parts, recorder, keeper)
             finally:
                 parts.tails.drain()
                 await parts.settler.stop()
+                await keeper.stop()
 
 
 class _Parts:
@@ -100,6 +104,12 @@ class _Parts:
         self.tails = Tails(self.events, self.pulse)
         self.settler = Settler(self.records, work, clock, metrics, self.pulse, interval_s=settings.settle_interval_s)
 
+    def keeper(self, days: int | None) -> Keeper:
+        """Return what keeps the store in shape, and what is older than *days* out of it."""
+        partitions = SqlPartitionStore(self.database)
+        store = SqlRetentionStore(self.database, partitions)
+        return Keeper(store, partitions, self.clock, self.metrics, days=days)
+
 
 @asynccontextmanager
 async def _recorder(parts: _Parts, settings: HistorySettings) -> AsyncIterator[Recorder]:
@@ -111,7 +121,7 @@ async def _recorder(parts: _Parts, settings: HistorySettings) -> AsyncIterator[R
         yield Recorder(batches, parts.metrics)
 
 
-def _component(parts: _Parts, recorder: Recorder) -> Component:
+def _component(parts: _Parts, recorder: Recorder, keeper: Keeper) -> Component:
     servicer = HistoryServicer(
         UseCases(
             recorder=recorder,
@@ -121,6 +131,7 @@ def _component(parts: _Parts, recorder: Recorder) -> Component:
             reads=SqlReadStore(parts.database),
             events=parts.events,
             quarantine=SqlQuarantineStore(parts.database),
+            keeper=keeper,
             clock=parts.clock,
             started_at=parts.started_at,
         )
@@ -133,6 +144,7 @@ def _component(parts: _Parts, recorder: Recorder) -> Component:
     async def drain() -> None:
         parts.tails.drain()
         await parts.settler.stop()
+        await keeper.stop()
         await recorder.idle()
 
     return Component(name="history", register=register, is_ready=parts.database.is_available, drain=drain)

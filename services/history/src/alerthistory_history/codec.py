@@ -28,6 +28,7 @@ from .domain.records import (
     TieOrder,
     Work,
 )
+from .domain.retention import RetentionPlan
 from .domain.stats import Share, Stats
 
 MAX_REPORTS = 20_000
@@ -309,3 +310,24 @@ def _not_negative(field: str, value: int) -> None:
 
 def _invalid(field: str, description: str) -> InvalidArgumentError:
     return InvalidArgumentError(f"{field} {description}", FieldViolation(field=field, description=description))
+
+
+def plan_message(plan: RetentionPlan) -> pb.PlanRetentionResponse:
+    """Return what retention would delete; tables that it leaves alone are told with their sizes."""
+    going = {each.table: each for each in plan.tables}
+    tables = [
+        pb.RetentionTable(
+            table=size.table,
+            rows=going[size.table].rows if size.table in going else 0,
+            bytes=going[size.table].bytes if size.table in going else 0,
+            total_rows=size.rows,
+            total_bytes=size.bytes,
+        )
+        for size in plan.sizes
+    ]
+    return pb.PlanRetentionResponse(
+        configured_days=plan.configured_days or 0,
+        days=plan.days or 0,
+        cutoff=None if plan.cutoff is None else alert_codec.timestamp(plan.cutoff),
+        tables=tables,
+    )

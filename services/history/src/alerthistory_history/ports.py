@@ -1,8 +1,8 @@
 """What the use cases need of the store, and whom they tell what happened."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from alerthistory_common.alerts import EventKind, Fingerprint, Instant, Report, Severity
 
@@ -24,6 +24,7 @@ from .domain.records import (
     TieOrder,
     Work,
 )
+from .domain.retention import Cutoff, Partition, Swept, TablePlan, TableSize
 from .domain.stats import ReceivedOccurrence, Totals
 
 
@@ -156,6 +157,59 @@ class QuarantineStore(Protocol):
 
     async def delete(self, quarantine_ids: Sequence[int]) -> int:
         """Delete payloads and return how many there were."""
+        ...
+
+
+class PartitionStore(Protocol):
+    """The partitions of events, where the database has them."""
+
+    @property
+    def has_partitions(self) -> bool:
+        """Whether events lie in partitions here."""
+        ...
+
+    async def prepare(self, now: Instant, *, weeks_ahead: int) -> Sequence[str]:
+        """Make the partitions of this week and of the *weeks_ahead* that are missing; return their names."""
+        ...
+
+    async def partitions(self) -> Sequence[Partition]:
+        """Return all but the default one."""
+        ...
+
+    async def drop(self, partition: Partition) -> int:
+        """Drop a partition; return how many events went, 0 when another replica has dropped it."""
+        ...
+
+
+class RetentionStore(Protocol):
+    """Deletes what is old."""
+
+    async def sweep(self, table: str, cutoff: Cutoff, *, after: tuple[Any, ...] | None, limit: int) -> Swept:
+        """Delete at most *limit* old rows of *table* with keys after *after*."""
+        ...
+
+    async def plan(self, cutoff: Cutoff) -> Sequence[TablePlan]:
+        """Return what would go now, by table."""
+        ...
+
+    async def sizes(self) -> Sequence[TableSize]:
+        """Return how large the tables are."""
+        ...
+
+    async def reclaim(self) -> bool:
+        """Give some space back to the file system; return whether there is more."""
+        ...
+
+
+class RetentionObserver(Protocol):
+    """Is told what retention did and found."""
+
+    def retained(self, deleted: Mapping[str, int], *, at: Instant, seconds: float) -> None:
+        """A run is over, which began *at*."""
+        ...
+
+    def sized(self, sizes: Sequence[TableSize]) -> None:
+        """The tables are so large."""
         ...
 
 

@@ -18,6 +18,7 @@ from . import codec
 from .application import events, reading
 from .application.importing import Importer
 from .application.recording import Recorder
+from .application.retention import Keeper
 from .application.tailing import Tails
 from .application.working import Queue
 from .ports import EventStore, QuarantineStore, ReadStore
@@ -29,6 +30,7 @@ _MAX_BACKLOG = 1000
 _DEFAULT_COUNTED = 10_000
 _DEFAULT_HOURS = 24
 _MAX_HOURS = 168
+_MAX_DAYS = 36_500
 _MAX_DELAY = timedelta(days=1)
 
 
@@ -43,6 +45,7 @@ class UseCases:
     reads: ReadStore
     events: EventStore
     quarantine: QuarantineStore
+    keeper: Keeper
     clock: Clock
     started_at: Instant
 
@@ -177,6 +180,11 @@ class HistoryServicer(pb_grpc.HistoryServiceServicer):
         codec.at_most("quarantine_ids", len(request.quarantine_ids), codec.MAX_RESULTS)
         deleted = await self._use.quarantine.delete(list(request.quarantine_ids))
         return pb.DeleteQuarantinedResponse(deleted_count=deleted)
+
+    async def PlanRetention(self, request: pb.PlanRetentionRequest, context: Context) -> pb.PlanRetentionResponse:
+        """Tell what retention would delete."""
+        days = codec.between("days", request.days, lowest=0, highest=_MAX_DAYS)
+        return codec.plan_message(await self._use.keeper.plan(days or None))
 
     async def GetStatus(self, request: pb.GetStatusRequest, context: Context) -> pb.GetStatusResponse:
         """Return figures."""

@@ -1,6 +1,5 @@
 """The settings of the history service."""
 
-from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic import Field
@@ -16,7 +15,6 @@ class HistorySettings(Settings):
 
     section: ClassVar[str] = "history"
     model_config = SettingsConfigDict(env_prefix="ALERTHISTORY_HISTORY_")
-    legacy_names: ClassVar[Mapping[str, str]] = {"retention_days": "RETENTION_DAYS"}
 
     grpc_listen: RpcAddress = Field("127.0.0.1:7052", description="Address of the gRPC server.")
     metrics_listen: MetricsAddress = Field("127.0.0.1:7062", description="Address of `/metrics`; empty: off.")
@@ -43,9 +41,6 @@ class HistorySettings(Settings):
     quarantine_max_rows: int = Field(10_000, ge=1, le=1_000_000, description="Payloads that quarantine holds.")
     quarantine_max_bytes: int = Field(
         268_435_456, ge=1, le=1_099_511_627_776, description="Bytes of payloads that quarantine holds."
-    )
-    retention_days: int | None = Field(
-        None, ge=1, description="Accepted, not used yet: nothing is ever deleted. (Legacy name: `RETENTION_DAYS`)"
     )
     test_split_commit: bool = Field(
         default=False,

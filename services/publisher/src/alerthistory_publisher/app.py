@@ -18,6 +18,7 @@ from alerthistory_common.database import database_url, open_database
 from alerthistory_common.postgresql import Pool
 from alerthistory_common.process import Host
 from alerthistory_common.redis import open_redis
+from alerthistory_common.retention import deleting_daily
 from alerthistory_common.settings import SettingsError
 from alerthistory_publisher.adapters import shared_pauses
 from alerthistory_publisher.adapters.http_sender import open_sender
@@ -99,7 +100,11 @@ async def open_publisher(
         def names() -> Iterator[str]:
             return (target.name for target in directory.enabled())
 
-        async with shared_pauses.shared(pauses, redis, names), asyncio.TaskGroup() as tasks:
+        async with (
+            shared_pauses.shared(pauses, redis, names),
+            deleting_daily(store.delete_before, what="deliveries", days=host.settings.retention_days, clock=clock),
+            asyncio.TaskGroup() as tasks,
+        ):
             background = [
                 tasks.create_task(dispatcher.run()),
                 tasks.create_task(keep_up(store, directory, clock=clock, metrics=metrics)),

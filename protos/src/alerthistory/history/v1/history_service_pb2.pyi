@@ -1248,6 +1248,104 @@ class DeleteQuarantinedResponse(_message.Message):
 Global___DeleteQuarantinedResponse: _TypeAlias = DeleteQuarantinedResponse  # noqa: Y015
 
 @_typing.final
+class PlanRetentionRequest(_message.Message):
+    """Asks what retention would delete."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DAYS_FIELD_NUMBER: _builtins.int
+    days: _builtins.int
+    """After how many days, to explore, at most 36500; 0 means those that are set."""
+    def __init__(
+        self,
+        *,
+        days: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["days", b"days"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlanRetentionRequest: _TypeAlias = PlanRetentionRequest  # noqa: Y015
+
+@_typing.final
+class RetentionTable(_message.Message):
+    """Says what would go from one table, and how large it is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TABLE_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    BYTES_FIELD_NUMBER: _builtins.int
+    TOTAL_ROWS_FIELD_NUMBER: _builtins.int
+    TOTAL_BYTES_FIELD_NUMBER: _builtins.int
+    table: _builtins.str
+    """The table."""
+    rows: _builtins.int
+    """How many of its rows would be deleted."""
+    bytes: _builtins.int
+    """About how many bytes that would give back."""
+    total_rows: _builtins.int
+    """How many rows it holds; on PostgreSQL its own estimate."""
+    total_bytes: _builtins.int
+    """About how many bytes it takes."""
+    def __init__(
+        self,
+        *,
+        table: _builtins.str = ...,
+        rows: _builtins.int = ...,
+        bytes: _builtins.int = ...,
+        total_rows: _builtins.int = ...,
+        total_bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "rows", b"rows", "table", b"table", "total_bytes", b"total_bytes", "total_rows", b"total_rows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetentionTable: _TypeAlias = RetentionTable  # noqa: Y015
+
+@_typing.final
+class PlanRetentionResponse(_message.Message):
+    """Says what retention would delete now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONFIGURED_DAYS_FIELD_NUMBER: _builtins.int
+    DAYS_FIELD_NUMBER: _builtins.int
+    CUTOFF_FIELD_NUMBER: _builtins.int
+    TABLES_FIELD_NUMBER: _builtins.int
+    configured_days: _builtins.int
+    """After how many days what is old is deleted; 0 when retention is off."""
+    days: _builtins.int
+    """The days that were planned with; 0 when retention is off and none were asked for. Then nothing would be deleted."""
+    @_builtins.property
+    def cutoff(self) -> _timestamp_pb2.Timestamp:
+        """What was last received before would go; unset when nothing would be."""
+
+    @_builtins.property
+    def tables(self) -> _containers.RepeatedCompositeFieldContainer[Global___RetentionTable]:
+        """One entry per table."""
+
+    def __init__(
+        self,
+        *,
+        configured_days: _builtins.int = ...,
+        days: _builtins.int = ...,
+        cutoff: _timestamp_pb2.Timestamp | None = ...,
+        tables: _abc.Iterable[Global___RetentionTable] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cutoff", b"cutoff"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["configured_days", b"configured_days", "cutoff", b"cutoff", "days", b"days", "tables", b"tables"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlanRetentionResponse: _TypeAlias = PlanRetentionResponse  # noqa: Y015
+
+@_typing.final
 class GetStatusRequest(_message.Message):
     """Asks for figures."""
 

@@ -51,11 +51,15 @@ async def lock_alerts(
     keys = sorted(by_key)
     if not keys:
         return {}
-    await connection.execute(
-        dialect.insert(alerts).on_conflict_do_nothing(index_elements=[alerts.c.fp_hash]),
-        [rows.alert_values(StoredAlert(fingerprint=by_key[key]), policy, txid=0) for key in keys],
-    )
-    return await lock_known_alerts(connection, keys)
+    found: dict[Fingerprint, StoredAlert] = {}
+    # Once is nearly always enough: retention may delete an old alert between the two statements.
+    while len(found) < len(keys):
+        await connection.execute(
+            dialect.insert(alerts).on_conflict_do_nothing(index_elements=[alerts.c.fp_hash]),
+            [rows.alert_values(StoredAlert(fingerprint=by_key[key]), policy, txid=0) for key in keys],
+        )
+        found = await lock_known_alerts(connection, keys)
+    return found
 
 
 async def lock_known_alerts(connection: AsyncConnection, keys: Sequence[bytes]) -> dict[Fingerprint, StoredAlert]:

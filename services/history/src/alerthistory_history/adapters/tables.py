@@ -133,7 +133,8 @@ events = Table(
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
     # seq is not the order of commits, so readers follow (txid, seq). 0 on SQLite, which has one writer.
     Column("txid", BigInteger, nullable=False),
-    Column("event_id", Text, nullable=False, unique=True),
+    # In no index: nothing asks for it, and nothing makes it twice.
+    Column("event_id", Text, nullable=False),
     Column("fp_hash", LargeBinary, nullable=False),
     Column("kind", Text, nullable=False),
     # Numbers the episodes of the alert from 1.
@@ -142,10 +143,12 @@ events = Table(
     Column("ends_us", BigInteger),
     Column("annotations_json", JsonText, nullable=False),
     Column("generator_url", EscapedText),
-    Column("occurred_us", BigInteger, nullable=False),
+    # In the key, because PostgreSQL's partitions are ranges of it: a week each (see partition_store.py).
+    Column("occurred_us", BigInteger, primary_key=True, autoincrement=False),
     Column("received_us", BigInteger, nullable=False),
     Column("sender", EscapedText, nullable=False),
     Column("traceparent", EscapedText, nullable=False),
+    postgresql_partition_by="RANGE (occurred_us)",
 )
 # TailEvents, and ListEvents of all alerts.
 Index("ix_events_order", events.c.txid, events.c.seq)
@@ -171,6 +174,7 @@ work = Table(
     Column("lease_owner", EscapedText),
     # Not handed out before: the end of the lease, or of a rest.
     Column("available_at_us", BigInteger, nullable=False),
+    # The event's occurred_us: to join by both finds the event in its partition alone.
     Column("created_us", BigInteger, nullable=False),
 )
 # The oldest work of an alert; the queue itself is read by its primary key.
