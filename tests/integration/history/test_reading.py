@@ -181,12 +181,14 @@ async def _alerts(history: History, **fields: Any) -> list[str]:
     return [alert.fingerprint for alert in answer.alerts]
 
 
-async def test_alerts_are_listed_last_seen_first_and_filtered(history: History) -> None:
-    await history.record(
-        firing("a", received_s=1, alert_name="X", severity_label="critical"),
-        firing("b", received_s=3, namespace="prod", severity_label="warning"),
-        resolved("c", received_s=2, severity_label="critical"),
-    )
+async def test_alerts_are_listed_last_changed_first_and_filtered(history: History) -> None:
+    await history.record(firing("a", received_s=1, alert_name="X", severity_label="critical"))
+    history.clock.advance(1)
+    await history.record(resolved("c", received_s=2, severity_label="critical"))
+    history.clock.advance(1)
+    await history.record(firing("b", received_s=3, namespace="prod", severity_label="warning"))
+    # Seen last, but it tells nothing new.
+    await history.record(firing("a", received_s=4, alert_name="X", severity_label="critical"))
     (work,) = [work for work in await history.lease() if work.event.fingerprint == "b"]
     await history.complete(work, severity=Severity.CRITICAL)
 

@@ -22,7 +22,7 @@ POLICY = Policy(
 
 def _fold(*reports: Report, newest: dict[OccurrenceKey, int] | None = None) -> Folded:
     alerts = {each.fingerprint: StoredAlert(fingerprint=each.fingerprint) for each in reports}
-    return fold_reports([(0, each) for each in reports], alerts, newest or {}, POLICY)
+    return fold_reports([(0, each) for each in reports], alerts, newest or {}, POLICY, now=1_000)
 
 
 def test_reports_of_a_batch_fold_upon_one_another() -> None:

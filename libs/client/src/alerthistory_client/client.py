@@ -125,7 +125,7 @@ class Client:
         severity: Severity | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[Alert]:
-        """Iterate over the alerts that meet every condition given, last seen first."""
+        """Iterate over the alerts that meet every condition given, last changed first."""
         wanted = history_pb2.AlertFilter(
             alert_name=name,
             namespace=namespace,

@@ -114,7 +114,7 @@ class ReadStore(Protocol):
     async def alerts(
         self, wanted: AlertFilter, *, after: tuple[int, bytes] | None, limit: int
     ) -> Sequence[tuple[AlertRecord, tuple[int, bytes]]]:
-        """Return a page of alerts, last seen first, each with its position."""
+        """Return a page of alerts, last changed first, each with its position."""
         ...
 
     async def occurrences(

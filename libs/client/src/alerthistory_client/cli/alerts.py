@@ -21,7 +21,7 @@ from alerthistory_common.clock import SystemClock
 async def alerts(
     session: Session, is_firing: bool | None, name: str, namespace: str, severity: str | None, limit: int
 ) -> None:
-    """List alerts with their effective state, last seen first."""
+    """List alerts with their effective state, last changed first."""
     wanted = session.client.list_alerts(
         name=name,
         namespace=namespace,

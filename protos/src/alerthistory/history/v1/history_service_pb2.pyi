@@ -495,7 +495,7 @@ class ListAlertsResponse(_message.Message):
     """Where the next page begins; empty at the end."""
     @_builtins.property
     def alerts(self) -> _containers.RepeatedCompositeFieldContainer[_alert_pb2.Alert]:
-        """The alerts, last seen first."""
+        """The alerts, last changed first."""
 
     def __init__(
         self,

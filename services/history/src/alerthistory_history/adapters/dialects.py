@@ -2,21 +2,59 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import chain
-from typing import Protocol
+from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Table, literal_column, text, true, update
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    LargeBinary,
+    Row,
+    Table,
+    and_,
+    any_,
+    bindparam,
+    literal_column,
+    select,
+    text,
+    true,
+    type_coerce,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
-
-from alerthistory_history.domain.records import Position
 
 from . import tables
 
 _RECEIPTS = "SELECT o.fp_hash, o.starts_us, o.last_received_us, o.imported_us"
 _SAME_PAIR = "occurrences o ON o.fp_hash = pairs.key AND o.starts_us = pairs.start"
 
+# Hashes of labels are written, and never needed to decide anything.
+_LOCKED = [column for column in tables.alerts.c if column.name != "label_hashes"]
+_LOCK = (
+    select(*_LOCKED)
+    .where(tables.alerts.c.fp_hash == any_(bindparam("keys", type_=ARRAY(LargeBinary))))
+    .order_by(tables.alerts.c.fp_hash)
+    .with_for_update()
+)
+_NUMBERS = (
+    "SELECT pg_current_xact_id()::text::bigint,"
+    " ARRAY(SELECT nextval('event_seqs') FROM generate_series(1, %b)),"
+    " ARRAY(SELECT nextval('occurrence_ids') FROM generate_series(1, %b))"
+)
+
 Insert = postgresql.Insert | sqlite.Insert
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Numbers:
+    """The numbers of one transaction: its own id, 0 where there is none, and those of its rows, growing."""
+
+    txid: int
+    events: Sequence[int]
+    occurrences: Sequence[int]
 
 
 class Dialect(Protocol):
@@ -28,8 +66,16 @@ class Dialect(Protocol):
         """Return an INSERT that knows ON CONFLICT."""
         ...
 
-    async def occurrence_ids(self, connection: AsyncConnection, count: int) -> Sequence[int]:
-        """Return *count* new ids for occurrences, growing."""
+    async def locked(self, connection: AsyncConnection, keys: Sequence[bytes]) -> Sequence[Row[*tuple[Any, ...]]]:
+        """Return the rows of ``alerts`` with *keys*, which are sorted, locked until the transaction ends."""
+        ...
+
+    async def numbers(self, connection: AsyncConnection, *, events: int, occurrences: int) -> Numbers:
+        """Return new numbers for so many events and occurrences of this transaction."""
+        ...
+
+    def has_labels(self, hashes: Sequence[int]) -> ColumnElement[bool]:
+        """Whether a row of ``alerts`` has all the labels with *hashes*; see ``labels``."""
         ...
 
     async def imported_ids(self, connection: AsyncConnection, count: int) -> Sequence[int]:
@@ -43,10 +89,6 @@ class Dialect(Protocol):
 
         Two lists of keys and starts would look up every start of every key: the past has as many as reports.
         """
-        ...
-
-    async def event_positions(self, connection: AsyncConnection, count: int) -> Sequence[Position]:
-        """Return *count* new positions for events of this transaction, growing."""
         ...
 
     def is_final(self) -> ColumnElement[bool]:
@@ -67,9 +109,19 @@ class Postgresql:
         """Return PostgreSQL's INSERT."""
         return postgresql.insert(table)
 
-    async def occurrence_ids(self, connection: AsyncConnection, count: int) -> Sequence[int]:
-        """Return the next values of a sequence."""
-        return await _next_values(connection, "occurrence_ids", count)
+    async def locked(self, connection: AsyncConnection, keys: Sequence[bytes]) -> Sequence[Row[*tuple[Any, ...]]]:
+        """Lock them in the order of their keys."""
+        return (await connection.execute(_LOCK, {"keys": list(keys)})).all()
+
+    async def numbers(self, connection: AsyncConnection, *, events: int, occurrences: int) -> Numbers:
+        """Return the transaction's id, and the next values of two sequences."""
+        found: Sequence[Any] = (await connection.exec_driver_sql(_NUMBERS, (events, occurrences))).one()
+        txid, seqs, ids = found
+        return Numbers(txid=txid, events=sorted(seqs), occurrences=sorted(ids))
+
+    def has_labels(self, hashes: Sequence[int]) -> ColumnElement[bool]:
+        """Ask the GIN index."""
+        return type_coerce(tables.alerts.c.label_hashes, postgresql.ARRAY(BigInteger)).contains(list(hashes))
 
     async def imported_ids(self, connection: AsyncConnection, count: int) -> Sequence[int]:
         """Return the next values of a sequence of negative numbers."""
@@ -87,14 +139,6 @@ class Postgresql:
             {"keys": [key for key, _ in pairs], "starts": [start for _, start in pairs]},
         )
         return [(bytes(key), start, received, imported) for key, start, received, imported in found]
-
-    async def event_positions(self, connection: AsyncConnection, count: int) -> Sequence[Position]:
-        """Return the transaction's id with the next values of a sequence."""
-        rows = await connection.execute(
-            text("SELECT pg_current_xact_id()::text::bigint, nextval('event_seqs') FROM generate_series(1, :count)"),
-            {"count": count},
-        )
-        return sorted(Position(txid, seq) for txid, seq in rows)
 
     def is_final(self) -> ColumnElement[bool]:
         """Transactions below the snapshot's xmin have all ended."""
@@ -120,9 +164,31 @@ class Sqlite:
         """Return SQLite's INSERT."""
         return sqlite.insert(table)
 
-    async def occurrence_ids(self, connection: AsyncConnection, count: int) -> Sequence[int]:
-        """Take the next values of a counter row."""
-        return await _take(connection, "occurrence_ids", count)
+    async def locked(self, connection: AsyncConnection, keys: Sequence[bytes]) -> Sequence[Row[*tuple[Any, ...]]]:
+        """Read them: the one writer is us."""
+        table = tables.alerts
+        return (
+            await connection.execute(select(table).where(table.c.fp_hash.in_(keys)).order_by(table.c.fp_hash))
+        ).all()
+
+    async def numbers(self, connection: AsyncConnection, *, events: int, occurrences: int) -> Numbers:
+        """Take the next values of two counter rows; one writer needs no transaction ids."""
+        return Numbers(
+            txid=0,
+            events=await _take(connection, "event_seqs", events),
+            occurrences=await _take(connection, "occurrence_ids", occurrences),
+        )
+
+    def has_labels(self, hashes: Sequence[int]) -> ColumnElement[bool]:
+        """Ask the table of labels, label by label."""
+        labels = tables.alert_labels
+        return and_(
+            true(),
+            *(
+                tables.alerts.c.fp_hash.in_(select(labels.c.fp_hash).where(labels.c.label_hash == each))
+                for each in hashes
+            ),
+        )
 
     async def imported_ids(self, connection: AsyncConnection, count: int) -> Sequence[int]:
         """Take the next values of a counter row of negative numbers."""
@@ -138,10 +204,6 @@ class Sqlite:
             tuple(chain.from_iterable(pairs)),
         )
         return [tuple(row) for row in found]
-
-    async def event_positions(self, connection: AsyncConnection, count: int) -> Sequence[Position]:
-        """Take the next values of a counter row; one writer needs no transaction ids."""
-        return [Position(0, seq) for seq in await _take(connection, "event_seqs", count)]
 
     def is_final(self) -> ColumnElement[bool]:
         """What can be read is final."""
@@ -162,6 +224,8 @@ async def _next_values(connection: AsyncConnection, sequence: str, count: int) -
 
 
 async def _take(connection: AsyncConnection, name: str, count: int) -> Sequence[int]:
+    if not count:
+        return ()
     counter = tables.counters
     last = await connection.scalar(
         update(counter).where(counter.c.name == name).values(value=counter.c.value + count).returning(counter.c.value)

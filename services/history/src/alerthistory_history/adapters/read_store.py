@@ -42,17 +42,17 @@ class SqlReadStore:
     async def alerts(
         self, wanted: AlertFilter, *, after: tuple[int, bytes] | None, limit: int
     ) -> Sequence[tuple[AlertRecord, tuple[int, bytes]]]:
-        """Return a page of alerts, last seen first, each with its position."""
+        """Return a page of alerts, last changed first, each with its position."""
         query = (
             select(alerts)
             .where(*_alert_conditions(wanted))
-            .order_by(alerts.c.last_seen_us.desc(), alerts.c.fp_hash.desc())
+            .order_by(alerts.c.changed_us.desc(), alerts.c.fp_hash.desc())
             .limit(limit)
         )
         if after is not None:
-            query = query.where(tuple_(alerts.c.last_seen_us, alerts.c.fp_hash) < tuple_(*after))
+            query = query.where(tuple_(alerts.c.changed_us, alerts.c.fp_hash) < tuple_(*after))
         selected = await self._database.read(lambda connection: connection.execute(query))
-        return [(_record(row), (row.last_seen_us, row.fp_hash)) for row in selected]
+        return [(_record(row), (row.changed_us, row.fp_hash)) for row in selected]
 
     async def occurrences(
         self, wanted: OccurrenceFilter, *, ties: TieOrder, after: tuple[int, int] | None, limit: int
@@ -132,7 +132,11 @@ def _received_since(since: int) -> Subquery:
     return (
         select(seen.alert_name, seen.namespace, seen.severity_label, seen.is_firing, seen.last_received_us)
         .join(alerts, alerts.c.fp_hash == seen.fp_hash)
-        .where(alerts.c.last_seen_us >= since, seen.last_received_us >= since)
+        .where(
+            alerts.c.seen_hour >= since // rows.MICROS_PER_HOUR,
+            alerts.c.last_seen_us >= since,
+            seen.last_received_us >= since,
+        )
         .subquery()
     )
 

@@ -31,6 +31,7 @@ from alerthistory_common.database import Database
 from alerthistory_history.domain.retention import Cutoff, Swept, TablePlan, TableSize
 
 from .partition_store import DEFAULT, PAST, SqlPartitionStore, be_alone
+from .rows import MICROS_PER_HOUR
 from .tables import alerts, events, occurrences, quarantine, work
 
 _SIZED = ("events", "occurrences", "alerts", "work", "quarantine")
@@ -207,6 +208,8 @@ def _alert_goes(cutoff: Cutoff) -> ColumnElement[bool]:
         func.coalesce(occurrence.c.imported_us, occurrence.c.last_received_us) < cutoff.moment,
     )
     return and_(
+        # The hour has an index, the moment has none.
+        alerts.c.seen_hour <= cutoff.moment // MICROS_PER_HOUR,
         alerts.c.last_seen_us < cutoff.moment,
         ~alerts.c.is_firing,
         alerts.c.settle_due_us.is_(None),

@@ -2,19 +2,24 @@
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import Row
 
 from alerthistory_common.alerts import AlertEvent, EventKind, Fingerprint, Instant
-from alerthistory_history.domain.commit import next_due
+from alerthistory_history.domain.commit import next_look
 from alerthistory_history.domain.records import AlertChange, Occurrence, OccurrenceWrite, Position, StoredAlert
 from alerthistory_history.domain.state import AlertState, Hold, Policy
 
 Values = dict[str, Any]
 
+MICROS_PER_HOUR = 3_600_000_000
 
+
+# A commit asks for the same keys several times.
+@lru_cache(maxsize=16_384)
 def fp_hash(fingerprint: str) -> bytes:
     """Return the key of an alert: fingerprints may be longer than an index can hold."""
     return sha256(fingerprint.encode()).digest()
@@ -26,7 +31,7 @@ def cursor(position: Position) -> str:
 
 
 def alert_values(alert: StoredAlert, policy: Policy, *, txid: int) -> Values:
-    """Return the columns of an alert; *txid* is the transaction of its last event."""
+    """Return the columns of an alert that nobody has judged; *txid* is the transaction of its last event."""
     state = alert.state
     resolve_start, resolve_ends = state.last_resolve or (None, None)
     return {
@@ -35,6 +40,7 @@ def alert_values(alert: StoredAlert, policy: Policy, *, txid: int) -> Values:
         "alert_name": alert.alert_name,
         "namespace": alert.namespace,
         "severity_label": alert.severity_label,
+        "verdict_severity": None,
         "labels_json": alert.labels_json,
         "annotations_json": state.annotations_json,
         "generator_url": state.generator_url,
@@ -47,13 +53,15 @@ def alert_values(alert: StoredAlert, policy: Policy, *, txid: int) -> Values:
         "resolve_ends_us": resolve_ends,
         "holds_json": _holds_json(state.holds),
         "lease_expires_us": state.lease_expires_at,
-        "settle_due_us": next_due(state, policy),
+        "settle_due_us": next_look(alert, policy),
         "first_seen_us": alert.first_seen_at,
         "last_seen_us": state.last_seen_at,
         "times_seen": state.times_seen,
         "times_fired": state.times_fired,
         "last_event_txid": txid,
         "is_store_only": alert.is_store_only,
+        "changed_us": (alert.first_seen_at or 0) if alert.changed_at is None else alert.changed_at,
+        "seen_hour": (state.last_seen_at or 0) // MICROS_PER_HOUR,
     }
 
 
@@ -84,6 +92,8 @@ def stored_alert(row: Row[Any]) -> StoredAlert:
         ended_at=row.ended_us,
         last_event_txid=row.last_event_txid,
         is_store_only=row.is_store_only,
+        changed_at=row.changed_us,
+        settle_due_at=row.settle_due_us,
     )
 
 
@@ -149,6 +159,26 @@ def event_values(change: AlertChange, position: Position, *, event_id: str, now:
         "sender": content.sender,
         "traceparent": content.traceparent,
     }
+
+
+def new_event(values: Mapping[str, Any], alert: StoredAlert) -> AlertEvent:
+    """Return the event with the columns *values*, of *alert*."""
+    return AlertEvent(
+        event_id=values["event_id"],
+        cursor=cursor(Position(values["txid"], values["seq"])),
+        kind=EventKind(values["kind"]),
+        fingerprint=alert.fingerprint,
+        alert_name=alert.alert_name,
+        starts_at=Instant(values["starts_us"]),
+        ends_at=None if values["ends_us"] is None else Instant(values["ends_us"]),
+        labels_json=alert.labels_json,
+        annotations_json=values["annotations_json"],
+        generator_url=values["generator_url"],
+        occurred_at=Instant(values["occurred_us"]),
+        received_at=Instant(values["received_us"]),
+        sender=values["sender"],
+        traceparent=values["traceparent"],
+    )
 
 
 def alert_event(row: Row[Any]) -> AlertEvent:

@@ -4,6 +4,7 @@ An index marked HOT must not name a column that a repeated report changes, or Po
 """
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Boolean,
     Column,
@@ -92,7 +93,8 @@ alerts = Table(
     Column("resolve_ends_us", BigInteger),
     Column("holds_json", Text, nullable=False),
     Column("lease_expires_us", BigInteger),
-    # When time alone changes the state: a hold falls due, a lease is over, the alert goes stale.
+    # When time alone changes the state: a hold falls due, a lease is over, the alert goes stale. May be too early, as
+    # repeated reports leave it alone: settling then finds nothing to do and puts it right.
     Column("settle_due_us", BigInteger),
     Column("first_seen_us", BigInteger),
     Column("last_seen_us", BigInteger),
@@ -102,14 +104,33 @@ alerts = Table(
     Column("last_event_txid", BigInteger, nullable=False),
     # Whether the last report asked for no work: then what time brings makes none either.
     Column("is_store_only", Boolean, nullable=False, server_default=false()),
+    # When the last event was; without one, when the alert was first seen.
+    Column("changed_us", BigInteger, nullable=False, server_default="0"),
+    # The hours since 1970 of last_seen_us, which is in no index: each report changes it.
+    Column("seen_hour", BigInteger, nullable=False, server_default="0"),
+    # A number for each label, see ``labels``: an array on PostgreSQL, JSON on SQLite.
+    Column("label_hashes", Text().with_variant(ARRAY(BigInteger), "postgresql"), nullable=False),
     postgresql_with=_IN_PLACE,
 )
-# ListAlerts, and what GetStats counts; rows of other namespaces and severities are passed over.
-Index("ix_alerts_seen", alerts.c.last_seen_us, alerts.c.fp_hash)
-# ListAlerts of those that fire, and their number.
+# ListAlerts by label. HOT.
+Index("ix_alerts_labels", alerts.c.label_hashes, postgresql_using="gin").ddl_if(dialect="postgresql")
+# SQLite has no index over what is in a list: triggers keep this table in step with ``label_hashes``.
+alert_labels = Table(
+    "alert_labels",
+    METADATA,
+    Column("label_hash", BigInteger, primary_key=True, autoincrement=False),
+    Column("fp_hash", LargeBinary, primary_key=True),
+    sqlite_with_rowid=False,
+)
+Index("ix_alert_labels_alert", alert_labels.c.fp_hash)
+# ListAlerts; rows of other namespaces and severities are passed over. HOT.
+Index("ix_alerts_changed", alerts.c.changed_us, alerts.c.fp_hash)
+# What GetStats counts. HOT but once an hour.
+Index("ix_alerts_seen", alerts.c.seen_hour)
+# ListAlerts of those that fire, and their number. HOT.
 Index(
     "ix_alerts_firing",
-    alerts.c.last_seen_us,
+    alerts.c.changed_us,
     alerts.c.fp_hash,
     postgresql_where=text("is_firing"),
     sqlite_where=text("is_firing = 1"),

@@ -31,7 +31,7 @@ async def get_alert(store: ReadStore, fingerprint: str) -> AlertRecord:
 async def list_alerts(
     store: ReadStore, wanted: AlertFilter, *, page_size: int, page_token: str
 ) -> Page[tuple[AlertRecord, tuple[int, bytes]]]:
-    """Return a page of alerts, last seen first."""
+    """Return a page of alerts, last changed first."""
     size = paging.page_size(page_size, default=50)
     question = ("alerts", wanted)
     after = _place(paging.decode_token(page_token, *question))

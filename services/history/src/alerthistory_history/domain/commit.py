@@ -29,11 +29,16 @@ class _Fold:
     """Folds reports one by one, remembering what they did to the alerts and occurrences that follow."""
 
     def __init__(
-        self, alerts: Mapping[Fingerprint, StoredAlert], newest: Mapping[OccurrenceKey, int], policy: Policy
+        self,
+        alerts: Mapping[Fingerprint, StoredAlert],
+        newest: Mapping[OccurrenceKey, int],
+        policy: Policy,
+        now: int,
     ) -> None:
         self._known = alerts
         self._newest = newest
         self._policy = policy
+        self._now = now
         self.alerts: dict[Fingerprint, StoredAlert] = {}
         self.occurrences: dict[OccurrenceKey, OccurrenceWrite] = {}
         self.changes: list[AlertChange] = []
@@ -41,12 +46,12 @@ class _Fold:
 
     def take(self, submission: int, report: Report) -> Decision:
         key = OccurrenceKey(report.fingerprint, report.starts_at.micros)
-        alert = self.alerts.get(key.fingerprint) or self._known[key.fingerprint]
+        alert = self._alert(key.fingerprint)
         outcome = fold(alert.state, report, newest_received_at=self._newest_received_at(key), policy=self._policy)
         if outcome.decision is Decision.SUPERSEDED:
             return outcome.decision
         self._put_occurrence(key, report)
-        self.alerts[key.fingerprint] = _reported(alert, report, outcome.state, outcome.change)
+        self.alerts[key.fingerprint] = _reported(alert, report, outcome.state, outcome.change, self._now)
         if outcome.change is not None:
             self.changes.append(
                 AlertChange(
@@ -57,6 +62,10 @@ class _Fold:
                 )
             )
         return outcome.decision
+
+    def _alert(self, fingerprint: Fingerprint) -> StoredAlert:
+        alert = self.alerts.get(fingerprint) or self._known.get(fingerprint)
+        return StoredAlert(fingerprint=fingerprint) if alert is None else alert
 
     def _newest_received_at(self, key: OccurrenceKey) -> int | None:
         written = self.occurrences.get(key)
@@ -78,12 +87,14 @@ def fold_reports(
     alerts: Mapping[Fingerprint, StoredAlert],
     newest: Mapping[OccurrenceKey, int],
     policy: Policy,
+    *,
+    now: int,
 ) -> Folded:
-    """Return what *reports*, each with the number of its submission, make of *alerts*, which hold all of theirs.
+    """Return what *reports*, each with the number of its submission, make of *alerts*, those of theirs that are known.
 
     *newest* maps the occurrences that are known to the time at which their newest report was received.
     """
-    folding = _Fold(alerts, newest, policy)
+    folding = _Fold(alerts, newest, policy, now)
     decisions = [folding.take(submission, report) for submission, report in reports]
     return Folded(
         decisions=decisions,
@@ -99,7 +110,13 @@ def settle_alerts(alerts: MutableMapping[Fingerprint, StoredAlert], now: int, po
     changes: list[AlertChange] = []
     for fingerprint, alert in alerts.items():
         state, brought = settle(alert.state, now, policy=policy)
-        alerts[fingerprint] = replace(alert, state=state, ended_at=_ended_at(alert, state, brought))
+        alerts[fingerprint] = replace(
+            alert,
+            state=state,
+            ended_at=_ended_at(alert, state, brought),
+            changed_at=now if brought else alert.changed_at,
+            settle_due_at=None,
+        )
         changes += (
             AlertChange(fingerprint=fingerprint, change=change, episode=state.times_fired) for change in brought
         )
@@ -117,6 +134,15 @@ def next_due(state: AlertState, policy: Policy) -> int | None:
     if state.is_stale or state.last_seen_at is None:
         return None
     return state.last_seen_at + _micros(policy.stale_after)
+
+
+def next_look(alert: StoredAlert, policy: Policy) -> int | None:
+    """Return when to settle *alert* next: never later than something is due, and unless that came closer, as before.
+
+    The due time moves with every repeated report. Looking too early once in a while is cheaper than following it.
+    """
+    due = next_due(alert.state, policy)
+    return due if due is None or alert.settle_due_at is None else min(due, alert.settle_due_at)
 
 
 def refusal(report: Report) -> str:
@@ -153,7 +179,7 @@ def _is_text(content: bytes) -> bool:
     return b"\0" not in content
 
 
-def _reported(alert: StoredAlert, report: Report, state: AlertState, change: Change | None) -> StoredAlert:
+def _reported(alert: StoredAlert, report: Report, state: AlertState, change: Change | None, now: int) -> StoredAlert:
     return replace(
         alert,
         state=state,
@@ -163,6 +189,7 @@ def _reported(alert: StoredAlert, report: Report, state: AlertState, change: Cha
         labels_json=report.labels_json,
         first_seen_at=report.received_at.micros if alert.first_seen_at is None else alert.first_seen_at,
         ended_at=_ended_at(alert, state, () if change is None else (change,)),
+        changed_at=now if change is not None or alert.changed_at is None else alert.changed_at,
     )
 
 

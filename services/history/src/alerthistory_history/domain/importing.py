@@ -68,7 +68,8 @@ class _Past:
             return ImportResult(outcome=ImportOutcome.KNOWN)
         report = _not_from_the_future(report, self._now)
         self._put_occurrence(key, report)
-        alert = self.alerts.get(key.fingerprint) or self._stored[key.fingerprint]
+        alert = self.alerts.get(key.fingerprint) or self._stored.get(key.fingerprint)
+        alert = StoredAlert(fingerprint=key.fingerprint) if alert is None else alert
         self.alerts[key.fingerprint] = _remembered(alert, report)
         return ImportResult(outcome=ImportOutcome.IMPORTED)
 
@@ -90,7 +91,7 @@ def fold_past(
     known: Mapping[OccurrenceKey, KnownOccurrence],
     now: Instant,
 ) -> FoldedPast:
-    """Return what *reports* make of *alerts*, which hold all of theirs, and of the occurrences that are *known*.
+    """Return what *reports* make of *alerts*, those of theirs that are known, and of the *known* occurrences.
 
     How the reports are cut into calls makes no difference, and the same reports again change nothing.
     """

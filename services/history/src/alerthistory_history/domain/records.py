@@ -98,6 +98,7 @@ class StoredAlert:
     """One alert as it is kept: its effective state, and its content as last reported.
 
     ``is_store_only`` says whether that report asked for no work; what time brings makes none then either.
+    ``settle_due_at`` is when time was to come for it as of its last write, None when it never was or is unknown.
     """
 
     fingerprint: Fingerprint
@@ -110,6 +111,8 @@ class StoredAlert:
     ended_at: int | None = None
     last_event_txid: int = 0
     is_store_only: bool = False
+    changed_at: int | None = None
+    settle_due_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from alembic import op
 from alerthistory_common.migrate import lock_table
 
 revision = "0006"
-down_revision = "0004"
+down_revision = "0005"
 
 _TURNS_ONLY = "kind IN ('expired', 'fired', 'refired', 'resolved')"
 _INDEXES = {
