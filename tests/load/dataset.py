@@ -52,32 +52,32 @@ _EPISODES = f"""
       FROM (SELECT s.id, n.n, s.episodes, s.is_firing, :span / s.episodes AS slot, {_SCATTERED} AS scatter
               FROM seed_alerts s JOIN seed_numbers n ON n.n < s.episodes) p
 """
+# Only what is narrow is sorted; texts join afterwards.
 _OCCURRENCES = """
     INSERT INTO occurrences (fp_hash, starts_us, starts_nanos, id, fingerprint, alert_name, is_firing, ends_us,
                              ends_nanos, labels_json, annotations_json, generator_url, namespace, severity_label,
                              sender, first_received_us, last_received_us, times_received)
-    SELECT s.fp_hash, e.starts_us, 0, row_number() OVER (ORDER BY e.starts_us, e.id), s.fingerprint, s.alert_name,
+    SELECT s.fp_hash, e.starts_us, 0, e.number, s.fingerprint, s.alert_name,
            e.is_open = 1, CASE WHEN e.is_open = 1 THEN NULL ELSE e.starts_us + e.lasts_us END,
            CASE WHEN e.is_open = 1 THEN NULL ELSE 0 END, s.labels_json, s.annotations_json,
            s.generator_url, s.namespace, s.severity_label, 'alertmanager', e.starts_us,
            CASE WHEN e.is_open = 1 THEN :now ELSE e.starts_us + e.lasts_us END, 2 + e.lasts_us / 14400000000
-      FROM seed_episodes e JOIN seed_alerts s ON s.id = e.id
-     ORDER BY e.starts_us, e.id
+      FROM (SELECT id, starts_us, lasts_us, is_open, row_number() OVER (ORDER BY starts_us, id) AS number
+              FROM seed_episodes) e
+      JOIN seed_alerts s ON s.id = e.id
 """
 _EVENTS = """
     INSERT INTO events (seq, txid, event_id, fp_hash, kind, episode, starts_us, ends_us, annotations_json,
                         generator_url, occurred_us, received_us, sender, traceparent)
-    SELECT o.seq, o.seq * :txids / :events, {event_id}, o.fp_hash, o.kind, o.episode, o.starts_us, o.ends_us,
-           o.annotations_json, o.generator_url, o.occurred_us, o.occurred_us, 'alertmanager', ''
-      FROM (SELECT row_number() OVER (ORDER BY c.occurred_us, c.id) AS seq, c.*, s.fp_hash, s.annotations_json,
-                   s.generator_url
+    SELECT o.seq, o.seq * :txids / :events, {event_id}, s.fp_hash, o.kind, o.episode, o.starts_us, o.ends_us,
+           s.annotations_json, s.generator_url, o.occurred_us, o.occurred_us, 'alertmanager', ''
+      FROM (SELECT row_number() OVER (ORDER BY c.occurred_us, c.id) AS seq, c.*
               FROM (SELECT id, 'fired' AS kind, episode, starts_us, NULL AS ends_us, starts_us AS occurred_us
                       FROM seed_episodes
                     UNION ALL
                     SELECT id, 'resolved', episode, starts_us, starts_us + lasts_us, starts_us + lasts_us
-                      FROM seed_episodes WHERE is_open = 0) c
-              JOIN seed_alerts s ON s.id = c.id) o
-     ORDER BY o.seq
+                      FROM seed_episodes WHERE is_open = 0) c) o
+      JOIN seed_alerts s ON s.id = o.id
 """
 # What the write path's migrations added later is filled in when it is there.
 _ALERT_COLUMNS = {
@@ -244,6 +244,8 @@ def _grow(connection: Connection, now: int) -> dict[str, int]:
     times = {"begin": now - _SPAN, "now": now, "span": _SPAN}
     connection.execute(text(_EPISODES), {"begin": times["begin"], "span": _SPAN})
     connection.execute(text("ANALYZE"))
+    if not _is_sqlite(connection):
+        connection.execute(text("SET LOCAL work_mem = '256MB'"))
     occurrences = _count(connection, "SELECT count(*) FROM seed_episodes")
     events = 2 * occurrences - _count(connection, "SELECT count(*) FROM seed_episodes WHERE is_open = 1")
     present = {column["name"] for column in inspect(connection).get_columns("alerts")}

@@ -47,12 +47,14 @@ from alerthistory_client.records import (
 from alerthistory_common import alert_codec
 from alerthistory_common.alerts import AlertEvent, EventKind, Fingerprint, Instant
 from alerthistory_common.errors import FailedPreconditionError
+from alerthistory_common.matchers import Matcher, MatchOp
 
 _E = TypeVar("_E", bound=StrEnum)
 
 FORMATS = {each: ingest_pb2.PayloadFormat.Value(f"PAYLOAD_FORMAT_{each.name}") for each in PayloadFormat}
 MODES = {each: classifier_pb2.EnrichmentMode.Value(f"ENRICHMENT_MODE_{each.name}") for each in EnrichmentMode}
 _STATES = {each: delivery_pb2.DeliveryState.Value(f"DELIVERY_STATE_{each.name}") for each in DeliveryState}
+_MATCH_OPS = {each: history_pb2.MatchOp.Value(f"MATCH_OP_{each.name}") for each in MatchOp}
 _SOURCES = {each: classifier_pb2.ModeSource.Value(f"MODE_SOURCE_{each.name}") for each in ModeSource}
 
 
@@ -102,6 +104,16 @@ def event(message: alert_pb2.AlertEvent) -> AlertEvent:
         return alert_codec.event(message)
     except ValueError as error:
         raise _too_old(str(error)) from error
+
+
+def matcher_message(matcher: Matcher) -> history_pb2.LabelMatcher:
+    """Return *matcher* as a message."""
+    return history_pb2.LabelMatcher(name=matcher.name, op=_MATCH_OPS[matcher.op], value=matcher.value)
+
+
+def optional_timestamp(moment: Instant | None) -> Timestamp | None:
+    """Return *moment* as a message, if there is one."""
+    return None if moment is None else alert_codec.timestamp(moment)
 
 
 def payload_message(payload: Payload) -> ingest_pb2.Payload:

@@ -31,6 +31,7 @@ from .adapters.record_store import Later, SqlRecordStore
 from .adapters.retention_store import SqlRetentionStore
 from .adapters.work_store import SqlWorkStore
 from .application.importing import Importer
+from .application.patience import Patience
 from .application.pulse import Pulse
 from .application.recording import Committer, Recorder, weight
 from .application.retention import Keeper
@@ -90,6 +91,7 @@ class _Parts:
         self.database, self.metrics, self.clock = database, metrics, clock
         self.started_at = clock.now()
         self.pulse = Pulse()
+        self.patience = Patience(timedelta(seconds=settings.query_timeout_s))
         self.events = SqlEventStore(database)
         self.records = SqlRecordStore(
             database,
@@ -132,6 +134,7 @@ def _component(parts: _Parts, recorder: Recorder, keeper: Keeper) -> Component:
             events=parts.events,
             quarantine=SqlQuarantineStore(parts.database),
             keeper=keeper,
+            patience=parts.patience,
             clock=parts.clock,
             started_at=parts.started_at,
         )

@@ -12,6 +12,7 @@ from .domain.records import (
     AlertRecord,
     Completed,
     CountedOccurrence,
+    EventFilter,
     EventPage,
     Lease,
     Occurrence,
@@ -97,10 +98,8 @@ class EventStore(Protocol):
         """Return the position before the last *backlog* events."""
         ...
 
-    async def page(
-        self, fingerprint: Fingerprint | None, *, newest_first: bool, after: Position | None, limit: int
-    ) -> EventPage:
-        """Return a page of the events of one alert, or of all."""
+    async def page(self, wanted: EventFilter, *, newest_first: bool, after: Position | None, limit: int) -> EventPage:
+        """Return a page of the events that are wanted."""
         ...
 
 

@@ -17,6 +17,7 @@ from alerthistory_common.clock import Clock
 from . import codec
 from .application import events, reading
 from .application.importing import Importer
+from .application.patience import Patience
 from .application.recording import Recorder
 from .application.retention import Keeper
 from .application.tailing import Tails
@@ -46,6 +47,7 @@ class UseCases:
     events: EventStore
     quarantine: QuarantineStore
     keeper: Keeper
+    patience: Patience
     clock: Clock
     started_at: Instant
 
@@ -97,6 +99,7 @@ class HistoryServicer(pb_grpc.HistoryServiceServicer):
         page = await reading.list_alerts(
             self._use.reads,
             codec.alert_filter(request.filter),
+            self._use.patience,
             page_size=request.page_size,
             page_token=request.page_token,
         )
@@ -109,6 +112,7 @@ class HistoryServicer(pb_grpc.HistoryServiceServicer):
         page = await reading.list_occurrences(
             self._use.reads,
             codec.occurrence_filter(request.filter),
+            self._use.patience,
             ties=codec.tie_order(request.tie_order),
             page_size=request.page_size,
             page_token=request.page_token,
@@ -121,7 +125,8 @@ class HistoryServicer(pb_grpc.HistoryServiceServicer):
         """List events."""
         page = await events.list_events(
             self._use.events,
-            request.fingerprint,
+            codec.event_filter(request),
+            self._use.patience,
             newest_first=request.newest_first,
             page_size=request.page_size,
             page_token=request.page_token,

@@ -42,6 +42,9 @@ class HistorySettings(Settings):
     quarantine_max_bytes: int = Field(
         268_435_456, ge=1, le=1_099_511_627_776, description="Bytes of payloads that quarantine holds."
     )
+    query_timeout_s: float = Field(
+        5.0, gt=0, le=600, description="Seconds that a page of alerts, occurrences or events may take."
+    )
     test_split_commit: bool = Field(
         default=False,
         description="For tests only, breaks the promise: answers before events and work are committed.",

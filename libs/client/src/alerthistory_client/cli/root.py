@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from alerthistory_client.cli.alerts import alerts, events
+from alerthistory_client.cli.alerts import alerts, events, history
 from alerthistory_client.cli.demo import demo
 from alerthistory_client.cli.importing import import_
 from alerthistory_client.cli.mode import mode
@@ -40,5 +40,19 @@ def ahctl(context: click.Context, /, **options: Any) -> None:
     remember(context, options)
 
 
-for command in (send, alerts, events, tail, status, deliveries, targets, quarantine, mode, retention, import_, demo):
+for command in (
+    send,
+    alerts,
+    history,
+    events,
+    tail,
+    status,
+    deliveries,
+    targets,
+    quarantine,
+    mode,
+    retention,
+    import_,
+    demo,
+):
     ahctl.add_command(command)

@@ -7,7 +7,6 @@ from itertools import chain
 from typing import Any, Protocol
 
 from sqlalchemy import (
-    ARRAY,
     BigInteger,
     ColumnElement,
     LargeBinary,

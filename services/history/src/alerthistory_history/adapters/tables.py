@@ -63,6 +63,8 @@ Index("ix_occurrences_starts", occurrences.c.starts_us)
 Index("ix_occurrences_name", func.substr(occurrences.c.alert_name, 1, NAME_PREFIX), occurrences.c.starts_us)
 # ListOccurrences of one namespace. HOT.
 Index("ix_occurrences_namespace", func.substr(occurrences.c.namespace, 1, NAME_PREFIX), occurrences.c.starts_us)
+# ListOccurrences of one severity label. HOT.
+Index("ix_occurrences_severity", func.substr(occurrences.c.severity_label, 1, NAME_PREFIX), occurrences.c.starts_us)
 # ListOccurrences of those that fire, which are few among many. HOT.
 Index(
     "ix_occurrences_firing",
@@ -123,7 +125,7 @@ alert_labels = Table(
     sqlite_with_rowid=False,
 )
 Index("ix_alert_labels_alert", alert_labels.c.fp_hash)
-# ListAlerts; rows of other namespaces and severities are passed over. HOT.
+# ListAlerts. HOT.
 Index("ix_alerts_changed", alerts.c.changed_us, alerts.c.fp_hash)
 # What GetStats counts. HOT but once an hour.
 Index("ix_alerts_seen", alerts.c.seen_hour)
@@ -135,8 +137,12 @@ Index(
     postgresql_where=text("is_firing"),
     sqlite_where=text("is_firing = 1"),
 )
-# ListAlerts of one name.
-Index("ix_alerts_name", func.substr(alerts.c.alert_name, 1, NAME_PREFIX))
+# What alerts are filtered by: the verdict's severity when there is one, otherwise the sender's.
+alert_severity = func.coalesce(alerts.c.verdict_severity, alerts.c.severity_label)
+# ListAlerts of one name, namespace or severity. HOT.
+Index("ix_alerts_name", func.substr(alerts.c.alert_name, 1, NAME_PREFIX), alerts.c.changed_us)
+Index("ix_alerts_namespace", func.substr(alerts.c.namespace, 1, NAME_PREFIX), alerts.c.changed_us)
+Index("ix_alerts_severity", func.substr(alert_severity, 1, NAME_PREFIX), alerts.c.changed_us)
 # Settling.
 Index(
     "ix_alerts_due",
@@ -173,8 +179,10 @@ events = Table(
 )
 # TailEvents, and ListEvents of all alerts.
 Index("ix_events_order", events.c.txid, events.c.seq)
-# ListEvents of one alert.
+# ListEvents of one alert, or of few.
 Index("ix_events_alert", events.c.fp_hash, events.c.seq)
+# ListEvents of a time.
+Index("ix_events_occurred", events.c.occurred_us)
 # What an alert's past says about an event.
 Index(
     "ix_events_turns",
