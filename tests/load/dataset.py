@@ -119,6 +119,7 @@ class Past:
     occurrences: int
     events: int
     fingerprint: str
+    pod: str
     seconds: float
 
 
@@ -137,7 +138,13 @@ def fill(url: URL, *, events: int, schema: str = "history", now_us: int | None =
         _settle(engine)
     finally:
         engine.dispose()
-    return Past(**found, alerts=len(seeds), fingerprint=seeds[0]["fingerprint"], seconds=time.monotonic() - began)
+    return Past(
+        **found,
+        alerts=len(seeds),
+        fingerprint=seeds[0]["fingerprint"],
+        pod=json.loads(seeds[0]["labels_json"])["pod"],
+        seconds=time.monotonic() - began,
+    )
 
 
 def label_hash(name: str, value: str) -> int:

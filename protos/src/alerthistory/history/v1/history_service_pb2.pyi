@@ -1547,7 +1547,9 @@ Global___GetStatusRequest: _TypeAlias = GetStatusRequest  # noqa: Y015
 
 @_typing.final
 class GetStatusResponse(_message.Message):
-    """Holds figures."""
+    """Holds figures. Numbers of rows are exact below 100000; above that PostgreSQL's own estimates, which lag behind by minutes
+    and a few per cent. SQLite counts.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1562,13 +1564,13 @@ class GetStatusResponse(_message.Message):
     DATABASE_TYPE_FIELD_NUMBER: _builtins.int
     STARTED_AT_FIELD_NUMBER: _builtins.int
     occurrences: _builtins.int
-    """How many occurrences are stored."""
+    """How many occurrences are stored; may be an estimate."""
     alerts: _builtins.int
-    """How many alerts are known."""
+    """How many alerts are known; may be an estimate."""
     firing_alerts: _builtins.int
     """How many alerts fire."""
     events: _builtins.int
-    """How many events are stored."""
+    """How many events are stored; may be an estimate."""
     pending_work: _builtins.int
     """How many events wait for the pipeline or are in it."""
     quarantined_payloads: _builtins.int

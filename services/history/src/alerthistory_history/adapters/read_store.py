@@ -21,6 +21,7 @@ from alerthistory_history.domain.records import (
 from alerthistory_history.domain.stats import ReceivedOccurrence, Totals
 
 from . import conditions, rows
+from .counting import row_count
 from .dialects import dialect_named
 from .selecting import all_rows, in_change_order, select_alerts, sieved, walk
 from .tables import alerts, events, occurrences, quarantine, work
@@ -124,13 +125,13 @@ class SqlReadStore:
         async def figures(connection: AsyncConnection) -> Status:
             pending, oldest = (await connection.execute(select(func.count(), func.min(work.c.created_us)))).one()
             return Status(
-                occurrences=await _count(connection, select(func.count()).select_from(occurrences)),
-                alerts=await _count(connection, select(func.count()).select_from(alerts)),
+                occurrences=await row_count(connection, occurrences),
+                alerts=await row_count(connection, alerts),
                 firing_alerts=await _count(connection, select(func.count()).where(alerts.c.is_firing)),
-                events=await _count(connection, select(func.count()).select_from(events)),
+                events=await row_count(connection, events),
                 pending_work=pending,
                 oldest_pending_age=None if oldest is None else timedelta(microseconds=max(0, now.micros - oldest)),
-                quarantined_payloads=await _count(connection, select(func.count()).select_from(quarantine)),
+                quarantined_payloads=await row_count(connection, quarantine),
                 database_size_bytes=await self._dialect.size(connection),
                 database_type=self._dialect.name,
                 started_at=started_at,

@@ -45,9 +45,9 @@ async def select_alerts(connection: AsyncConnection, dialect: Dialect, wanted: A
         return Selected(condition=key.in_(sorted(keys)) if len(keys) <= FEW else None, keys=keys)
     if not met:
         return Selected()
-    found = (await connection.execute(select(alerts.c.fp_hash).where(*met).limit(FEW + 1))).scalars().all()
+    found = await all_rows(connection, in_change_order(select(alerts.c.fp_hash).where(*met), None).limit(FEW + 1))
     if len(found) <= FEW:
-        return Selected(condition=key.in_(sorted(found)))
+        return Selected(condition=key.in_(sorted(row.fp_hash for row in found)))
     return Selected(condition=select(alerts.c.fp_hash).where(alerts.c.fp_hash == key, *met).correlate(table).exists())
 
 
