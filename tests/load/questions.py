@@ -63,7 +63,8 @@ def questions(database: Database, past: Past, now_us: int) -> Sequence[Question]
     window = now_us - 30 * _DAY, now_us - 29 * _DAY
     pod = Selection(matchers=(Matcher.parse(f"pod={past.pod}"),))
     cluster = Selection(matchers=(Matcher.parse("cluster=eu-1"),))
-    name, namespace = "HighCpu", "team-05"
+    # Neither the most frequent nor the rarest.
+    name, namespace = "FailingMemory", "team-12"
     return [
         *_alerts(
             SqlReadStore(database),
@@ -83,8 +84,8 @@ def questions(database: Database, past: Past, now_us: int) -> Sequence[Question]
             [
                 ("all", OccurrenceFilter(), "ix_occurrences_starts"),
                 ("name", OccurrenceFilter(alert_name=name), "ix_occurrences_name"),
-                ("namespace", OccurrenceFilter(namespace=namespace), "ix_occurrences_namespace"),
-                ("severity", OccurrenceFilter(severity_label="critical"), "ix_occurrences_severity"),
+                ("namespace", OccurrenceFilter(namespace=namespace), "ix_occurrences_(namespace|starts)"),
+                ("severity", OccurrenceFilter(severity_label="critical"), "ix_occurrences_(severity|starts)"),
                 ("firing", OccurrenceFilter(is_firing=True), "ix_occurrences_firing"),
                 ("resolved", OccurrenceFilter(is_firing=False), "ix_occurrences_starts"),
                 ("alert", OccurrenceFilter(fingerprint=past.fingerprint), "occurrences_pkey"),
@@ -99,7 +100,7 @@ def questions(database: Database, past: Past, now_us: int) -> Sequence[Question]
                 ("all", EventFilter(), "txid_seq|ix_events_order"),
                 ("name", EventFilter(of=AlertFilter(alert_name=name)), "ix_alerts_name"),
                 ("namespace", EventFilter(of=AlertFilter(namespace=namespace)), "ix_alerts_namespace"),
-                ("severity", EventFilter(of=AlertFilter(severity=Severity.CRITICAL)), "ix_alerts_severity"),
+                ("severity", EventFilter(of=AlertFilter(severity=Severity.CRITICAL)), "txid_seq|ix_events_order"),
                 ("resolved", EventFilter(is_firing=False), "txid_seq|ix_events_order"),
                 ("alert", EventFilter(fingerprint=past.fingerprint), "fp_hash_seq|ix_events_alert"),
                 ("time", EventFilter(occurred_from=window[0], occurred_to=window[1]), "occurred"),
