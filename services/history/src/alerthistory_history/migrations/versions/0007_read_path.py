@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0007"
-down_revision = "0005"
+down_revision = "0006"
 
 _NAME = "substr(alert_name, 1, 200)"
 _SEVERITY = "substr(coalesce(verdict_severity, severity_label), 1, 200)"
