@@ -62,6 +62,7 @@ class History:
     """One replica of the service, and a client of it."""
 
     stub: HistoryServiceStub
+    channel: grpc.aio.Channel
     component: Component
     clock: ManualClock
     registry: CollectorRegistry
@@ -149,7 +150,9 @@ async def running(url: URL, clock: ManualClock | None = None, **settings: Any) -
             serve([component], address=address, settings=common, registry=registry, telemetry=disabled()),
             grpc.aio.insecure_channel(address, options=_OPTIONS) as channel,
         ):
-            yield History(stub=HistoryServiceStub(channel), component=component, clock=clock, registry=registry)
+            yield History(
+                stub=HistoryServiceStub(channel), channel=channel, component=component, clock=clock, registry=registry
+            )
 
 
 @asynccontextmanager

@@ -46,6 +46,7 @@ from alerthistory_client.records import (
     SystemStatus,
     Target,
 )
+from alerthistory_client.reports import ReportClient
 from alerthistory_client.tailing import Position
 from alerthistory_common import alert_codec, telemetry
 from alerthistory_common.alerts import AlertEvent, Instant, Severity
@@ -72,7 +73,7 @@ async def open_client(addresses: Addresses, *, timeout_s: float = 10.0) -> Async
 
 
 class Client:
-    """Speaks with the services; made by ``open_client``."""
+    """Speaks with the services; made by ``open_client``. What history reports is asked through ``reports``."""
 
     def __init__(self, channels: dict[Service, grpc.aio.Channel], addresses: Addresses, timeout_s: float) -> None:
         self.addresses = addresses
@@ -82,6 +83,7 @@ class Client:
         self._publisher = PublisherServiceStub(channels["publisher"])
         self._targets = TargetServiceStub(channels["publisher"])
         self._at = {each: Endpoint(service=each, address=addresses.of(each), timeout_s=timeout_s) for each in SERVICES}
+        self.reports = ReportClient(channels["history"], self._at["history"])
 
     async def send(self, payloads: Sequence[Payload]) -> list[PayloadResult]:
         """Store *payloads*, 1000 at most; return one result each, in order. Sending again changes nothing."""

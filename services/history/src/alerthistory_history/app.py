@@ -11,6 +11,8 @@ import structlog
 
 from alerthistory.history.v1 import history_service_pb2 as pb
 from alerthistory.history.v1 import history_service_pb2_grpc as pb_grpc
+from alerthistory.history.v1 import report_service_pb2 as report_pb
+from alerthistory.history.v1 import report_service_pb2_grpc as report_pb_grpc
 from alerthistory_common import migrate
 from alerthistory_common.batching import batcher
 from alerthistory_common.clock import Clock, SystemClock
@@ -19,6 +21,7 @@ from alerthistory_common.database import Database, database_url, open_database
 from alerthistory_common.postgresql import Pool
 from alerthistory_common.process import Host
 from alerthistory_common.redis import open_redis
+from alerthistory_common.settings import CommonSettings
 
 from .adapters import wake_ups
 from .adapters.event_store import SqlEventStore
@@ -28,18 +31,23 @@ from .adapters.partition_store import SqlPartitionStore
 from .adapters.quarantine_store import Limits, SqlQuarantineStore
 from .adapters.read_store import SqlReadStore
 from .adapters.record_store import Later, SqlRecordStore
+from .adapters.report_store import SqlReportStore
 from .adapters.retention_store import SqlRetentionStore
+from .adapters.rollup_store import SqlRollupStore
 from .adapters.work_store import SqlWorkStore
+from .application.counting import EventCounter, Progress
 from .application.importing import Importer
 from .application.patience import Patience
 from .application.pulse import Pulse
 from .application.recording import Committer, Recorder, weight
+from .application.reports import Reports
 from .application.retention import Keeper
 from .application.settling import Settler
 from .application.tailing import Tails
 from .application.working import Queue
 from .domain.state import Policy
 from .metrics import HistoryMetrics
+from .report_servicer import ReportServicer
 from .servicer import HistoryServicer, UseCases
 from .settings import HistorySettings
 
@@ -67,6 +75,7 @@ async def open_history(
             keeper = parts.keeper(host.settings.retention_days)
             background.create_task(parts.settler.run())
             background.create_task(keeper.run())
+            background.create_task(parts.counter.run())
             try:
                 async with wake_ups.shared(parts.pulse, redis), _recorder(parts, settings) as recorder:
                     yield _component(parts, recorder, keeper)
@@ -74,6 +83,24 @@ async def open_history(
                 parts.tails.drain()
                 await parts.settler.stop()
                 await keeper.stop()
+                await parts.counter.stop()
+
+
+async def rebuild_rollups(common: CommonSettings, settings: HistorySettings) -> None:
+    """Count the whole log anew. The service may run meanwhile; it refuses reports until the counts are there again.
+
+    A run that breaks off has lost nothing: the service, or another run, goes on where it stood.
+    """
+    url = database_url(common, settings.database_url, SCHEMA)
+    async with open_database(url, schema=SCHEMA) as database:
+        await migrate.require_current(database, scripts=MIGRATIONS, program="alerthistory-history")
+        store, progress = SqlRollupStore(database), Progress()
+        await store.reset()
+        counter = EventCounter(
+            store, SystemClock(), progress, block=settings.rollup_block_events, interval_s=settings.rollup_interval_s
+        )
+        await counter.count_all()
+        _LOG.info("the log is counted", events=progress.events)
 
 
 class _Parts:
@@ -104,6 +131,13 @@ class _Parts:
         work = SqlWorkStore(database, lease_duration=lease)
         self.queue = Queue(work, clock, lease_duration=lease)
         self.tails = Tails(self.events, self.pulse)
+        self.counter = EventCounter(
+            SqlRollupStore(database),
+            self.clock,
+            metrics,
+            block=settings.rollup_block_events,
+            interval_s=settings.rollup_interval_s,
+        )
         self.settler = Settler(self.records, work, clock, metrics, self.pulse, interval_s=settings.settle_interval_s)
 
     def keeper(self, days: int | None) -> Keeper:
@@ -140,14 +174,21 @@ def _component(parts: _Parts, recorder: Recorder, keeper: Keeper) -> Component:
         )
     )
 
+    reports = ReportServicer(Reports(SqlReportStore(parts.database), parts.clock))
+
     def register(server: grpc.aio.Server) -> tuple[str, ...]:
         pb_grpc.add_HistoryServiceServicer_to_server(servicer, server)
-        return (pb.DESCRIPTOR.services_by_name["HistoryService"].full_name,)
+        report_pb_grpc.add_ReportServiceServicer_to_server(reports, server)
+        return (
+            pb.DESCRIPTOR.services_by_name["HistoryService"].full_name,
+            report_pb.DESCRIPTOR.services_by_name["ReportService"].full_name,
+        )
 
     async def drain() -> None:
         parts.tails.drain()
         await parts.settler.stop()
         await keeper.stop()
+        await parts.counter.stop()
         await recorder.idle()
 
     return Component(name="history", register=register, is_ready=parts.database.is_available, drain=drain)

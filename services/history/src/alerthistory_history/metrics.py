@@ -51,6 +51,19 @@ class HistoryMetrics:
         self._oldest_pending = Gauge(
             "alerthistory_history_oldest_pending_seconds", "How long the oldest of them has waited", registry=registry
         )
+        self._counted = Counter(
+            "alerthistory_history_rollup_events_total", "Events counted for the reports", registry=registry
+        )
+        self._counting_seconds = Histogram(
+            "alerthistory_history_rollup_block_duration_seconds",
+            "How long it took to count a block of events",
+            registry=registry,
+        )
+        self._behind = Gauge(
+            "alerthistory_history_rollup_lag_seconds",
+            "How old the oldest event is that is not counted yet; reports add such events up when they are asked",
+            registry=registry,
+        )
         self._dropped = Counter(
             "alerthistory_history_quarantine_dropped_total",
             "Quarantined payloads deleted to make room for newer ones",
@@ -121,3 +134,12 @@ class HistoryMetrics:
         """Show the length and age of the queue."""
         self._pending.set(count)
         self._oldest_pending.set(oldest_age_s)
+
+    def counted(self, events: int, seconds: float) -> None:
+        """Count what was counted."""
+        self._counted.inc(events)
+        self._counting_seconds.observe(seconds)
+
+    def behind(self, seconds: float) -> None:
+        """Show how far counting is behind the log."""
+        self._behind.set(seconds)

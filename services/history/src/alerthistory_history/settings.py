@@ -38,6 +38,12 @@ class HistorySettings(Settings):
     settle_interval_s: float = Field(
         1.0, gt=0, le=60, description="Seconds between looks for holds, leases and silences that are over."
     )
+    rollup_interval_s: float = Field(
+        2.0, gt=0, le=60, description="Seconds between looks for events that are to be counted for the reports."
+    )
+    rollup_block_events: int = Field(
+        5000, ge=1, le=100_000, description="Events that one transaction counts at most; on SQLite it holds up others."
+    )
     quarantine_max_rows: int = Field(10_000, ge=1, le=1_000_000, description="Payloads that quarantine holds.")
     quarantine_max_bytes: int = Field(
         268_435_456, ge=1, le=1_099_511_627_776, description="Bytes of payloads that quarantine holds."

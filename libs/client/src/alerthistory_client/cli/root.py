@@ -10,6 +10,7 @@ from alerthistory_client.cli.importing import import_
 from alerthistory_client.cli.mode import mode
 from alerthistory_client.cli.publishing import deliveries, targets
 from alerthistory_client.cli.quarantine import quarantine
+from alerthistory_client.cli.reports import report
 from alerthistory_client.cli.retention import retention
 from alerthistory_client.cli.send import send
 from alerthistory_client.cli.session import remember, shared_options
@@ -45,6 +46,7 @@ for command in (
     alerts,
     history,
     events,
+    report,
     tail,
     status,
     deliveries,

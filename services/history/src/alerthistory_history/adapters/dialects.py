@@ -94,6 +94,10 @@ class Dialect(Protocol):
         """Whether no event that is still to be committed can come before this one in (txid, seq) order."""
         ...
 
+    async def freeze(self, connection: AsyncConnection) -> None:
+        """Let all that is read in this transaction, which has read nothing yet, be of one moment."""
+        ...
+
     async def size(self, connection: AsyncConnection) -> int:
         """Return how many bytes our tables take."""
         ...
@@ -142,6 +146,10 @@ class Postgresql:
     def is_final(self) -> ColumnElement[bool]:
         """Transactions below the snapshot's xmin have all ended."""
         return tables.events.c.txid < literal_column("pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+
+    async def freeze(self, connection: AsyncConnection) -> None:
+        """Take one snapshot for all statements."""
+        await connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
 
     async def size(self, connection: AsyncConnection) -> int:
         """Return the size of the schema's tables with their indexes and long values."""
@@ -207,6 +215,9 @@ class Sqlite:
     def is_final(self) -> ColumnElement[bool]:
         """What can be read is final."""
         return true()
+
+    async def freeze(self, connection: AsyncConnection) -> None:
+        """Do nothing: a transaction sees one moment anyway."""
 
     async def size(self, connection: AsyncConnection) -> int:
         """Return the size of the file."""
