@@ -26,8 +26,9 @@ from alerthistory_common.settings import CommonSettings
 T = TypeVar("T")
 Work = Callable[[AsyncConnection], Awaitable[T]]
 
-# The last is that of a lock not got in time, which only those meet who set a lock_timeout.
-_TRY_AGAIN = frozenset({"40001", "40P01", "55P03"})
+# Serialisation failures and deadlocks; a lock not got in time, for those who set a lock_timeout; a partition that came
+# while a row was on its way into the default one (PostgreSQL calls that a violated check, and our tables have none).
+_TRY_AGAIN = frozenset({"40001", "40P01", "55P03", "23514"})
 _ATTEMPTS = 5
 # SQLSTATE class 54: a row or an index key is larger than the server takes.
 _PROGRAM_LIMIT = "54"
