@@ -41,6 +41,7 @@ class FakeServices:
 
     def __init__(self) -> None:
         self.alerts: list[alert_pb2.Alert] = []
+        self.filters: list[Any] = []
         self.occurrences: list[alert_pb2.Occurrence] = []
         self.events: list[alert_pb2.AlertEvent] = []
         self.payloads: list[ingest_pb2.Payload] = []
@@ -91,6 +92,7 @@ class FakeServices:
 
     async def _list_alerts(self, request: history_pb2.ListAlertsRequest) -> history_pb2.ListAlertsResponse:
         wanted = request.filter
+        self.filters.append(wanted)
         found = [
             alert
             for alert in self.alerts
@@ -105,10 +107,12 @@ class FakeServices:
     async def _list_occurrences(
         self, request: history_pb2.ListOccurrencesRequest
     ) -> history_pb2.ListOccurrencesResponse:
+        self.filters.append(request.filter)
         page, token = _page(self.occurrences, request.page_size, request.page_token)
         return history_pb2.ListOccurrencesResponse(occurrences=page, next_page_token=token)
 
     async def _list_events(self, request: history_pb2.ListEventsRequest) -> history_pb2.ListEventsResponse:
+        self.filters.append(request.filter)
         found = [each for each in self.events if not request.fingerprint or each.fingerprint == request.fingerprint]
         found = found[::-1] if request.newest_first else found
         page, token = _page(found, request.page_size, request.page_token)

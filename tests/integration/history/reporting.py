@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerthistory_common.alerts import EventKind, Instant, Report
 from alerthistory_common.database import Database, open_database
+from alerthistory_common.postgresql import Pool
 from alerthistory_history.adapters.quarantine_store import Limits
 from alerthistory_history.adapters.record_store import SqlRecordStore
 from alerthistory_history.adapters.report_store import SqlReportStore
@@ -100,7 +101,7 @@ class Bench:
 async def bench(url: URL) -> AsyncIterator[Bench]:
     """Yield the stores over the migrated database at *url*."""
     clock = ManualClock()
-    async with open_database(url, schema=SCHEMA, pool_size=10) as database:
+    async with open_database(url, schema=SCHEMA, pool=Pool(max_size=10)) as database:
         yield Bench(
             database=database,
             clock=clock,

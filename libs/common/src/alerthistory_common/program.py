@@ -46,20 +46,23 @@ def run(
     description: str,
     settings: Sequence[type[Settings]],
     serve: Callable[[LoadedSettings], Awaitable[None]],
-    migrate: Callable[[LoadedSettings], None] | None = None,
+    migrate: Callable[[LoadedSettings, str | None], None] | None = None,
+    has_versions: bool = True,
     tasks: Sequence[Task] = (),
 ) -> None:
     """Run the program *name*; exits 0 after a drain, 2 when settings are wrong, 1 when it cannot go on.
 
-    *settings* are the classes to load, CommonSettings among them. *serve*, *migrate* and *tasks* get their instances.
+    *settings* are the classes to load, CommonSettings among them. *serve*, *migrate* and *tasks* get their instances,
+    *migrate* also the version that was asked for; not *has_versions*: it has several databases, so none can be.
     """
-    arguments = _parser(name, description, settings, tasks, has_migrations=migrate is not None).parse_args()
+    parser = _parser(name, description, settings, tasks, has_migrations=migrate is not None, has_versions=has_versions)
+    arguments = parser.parse_args()
     try:
         loaded = LoadedSettings(load(*settings))
         common = loaded.of(CommonSettings)
         logs.configure(level=common.log_level, style=common.log_format)
         if arguments.command == "migrate" and migrate is not None:
-            migrate(loaded)
+            migrate(loaded, getattr(arguments, "to", None))
         else:
             uvloop.run(_awaited(getattr(arguments, "task", serve), loaded))
     except* SettingsError as group:
@@ -87,7 +90,13 @@ def _leaves(group: BaseExceptionGroup[Exception]) -> list[BaseException]:
 
 
 def _parser(
-    name: str, description: str, settings: Sequence[type[Settings]], tasks: Sequence[Task], *, has_migrations: bool
+    name: str,
+    description: str,
+    settings: Sequence[type[Settings]],
+    tasks: Sequence[Task],
+    *,
+    has_migrations: bool,
+    has_versions: bool,
 ) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=name,
@@ -99,7 +108,14 @@ def _parser(
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     commands.add_parser("serve", help="run until SIGTERM (the default)")
     if has_migrations:
-        commands.add_parser("migrate", help="bring the database to the version this program needs")
+        migrating = commands.add_parser("migrate", help="bring the database to the version this program needs")
+        if has_versions:
+            migrating.add_argument(
+                "--to",
+                metavar="VERSION",
+                help="another version, such as 0003; an older one loses what it cannot hold, so stop the service and "
+                "keep a copy first",
+            )
     for group in dict.fromkeys(task.group for task in tasks):
         own = [task for task in tasks if task.group == group]
         parts = commands.add_parser(group, help="; ".join(f"{task.name}: {task.description}" for task in own))

@@ -18,23 +18,30 @@ from alerthistory_common.batching import batcher
 from alerthistory_common.clock import Clock, SystemClock
 from alerthistory_common.component import Component
 from alerthistory_common.database import Database, database_url, open_database
+from alerthistory_common.postgresql import Pool
 from alerthistory_common.process import Host
+from alerthistory_common.redis import open_redis
 from alerthistory_common.settings import CommonSettings
 
+from .adapters import wake_ups
 from .adapters.event_store import SqlEventStore
 from .adapters.import_store import SqlImportStore
 from .adapters.older_service import holds_older_service
+from .adapters.partition_store import SqlPartitionStore
 from .adapters.quarantine_store import Limits, SqlQuarantineStore
 from .adapters.read_store import SqlReadStore
 from .adapters.record_store import Later, SqlRecordStore
 from .adapters.report_store import SqlReportStore
+from .adapters.retention_store import SqlRetentionStore
 from .adapters.rollup_store import SqlRollupStore
 from .adapters.work_store import SqlWorkStore
 from .application.counting import EventCounter, Progress
 from .application.importing import Importer
+from .application.patience import Patience
 from .application.pulse import Pulse
 from .application.recording import Committer, Recorder, weight
 from .application.reports import Reports
+from .application.retention import Keeper
 from .application.settling import Settler
 from .application.tailing import Tails
 from .application.working import Queue
@@ -56,23 +63,27 @@ async def open_history(
     host: Host, settings: HistorySettings, *, clock: Clock | None = None
 ) -> AsyncIterator[Component]:
     """Yield the history service, opened and wired; tests bring their own *clock*."""
-    if settings.retention_days is not None:
-        _LOG.warning("retention is not built yet: nothing is deleted", retention_days=settings.retention_days)
     url = database_url(host.settings, settings.database_url, SCHEMA)
-    async with open_database(url, schema=SCHEMA, pool_size=settings.database_pool_size) as database:
+    async with (
+        open_database(url, schema=SCHEMA, pool=Pool.of(host.settings)) as database,
+        open_redis(host.settings.redis_url, name=SCHEMA, registry=host.registry) as redis,
+    ):
         await migrate.require_current(database, scripts=MIGRATIONS, program="alerthistory-history")
         if await holds_older_service(database):
             _LOG.warning("this database holds the history of the older service: bring it over with `ahctl import URL`")
         async with asyncio.TaskGroup() as background:
             parts = _Parts(database, settings, HistoryMetrics(host.registry), clock or SystemClock(), background)
+            keeper = parts.keeper(host.settings.retention_days)
             background.create_task(parts.settler.run())
+            background.create_task(keeper.run())
             background.create_task(parts.counter.run())
             try:
-                async with _recorder(parts, settings) as recorder:
-                    yield _component(parts, recorder)
+                async with wake_ups.shared(parts.pulse, redis), _recorder(parts, settings) as recorder:
+                    yield _component(parts, recorder, keeper)
             finally:
                 parts.tails.drain()
                 await parts.settler.stop()
+                await keeper.stop()
                 await parts.counter.stop()
 
 
@@ -108,6 +119,7 @@ class _Parts:
         self.database, self.metrics, self.clock = database, metrics, clock
         self.started_at = clock.now()
         self.pulse = Pulse()
+        self.patience = Patience(timedelta(seconds=settings.query_timeout_s))
         self.events = SqlEventStore(database)
         self.records = SqlRecordStore(
             database,
@@ -129,6 +141,12 @@ class _Parts:
         )
         self.settler = Settler(self.records, work, clock, metrics, self.pulse, interval_s=settings.settle_interval_s)
 
+    def keeper(self, days: int | None) -> Keeper:
+        """Return what keeps the store in shape, and what is older than *days* out of it."""
+        partitions = SqlPartitionStore(self.database)
+        store = SqlRetentionStore(self.database, partitions)
+        return Keeper(store, partitions, self.clock, self.metrics, days=days)
+
 
 @asynccontextmanager
 async def _recorder(parts: _Parts, settings: HistorySettings) -> AsyncIterator[Recorder]:
@@ -140,7 +158,7 @@ async def _recorder(parts: _Parts, settings: HistorySettings) -> AsyncIterator[R
         yield Recorder(batches, parts.metrics)
 
 
-def _component(parts: _Parts, recorder: Recorder) -> Component:
+def _component(parts: _Parts, recorder: Recorder, keeper: Keeper) -> Component:
     servicer = HistoryServicer(
         UseCases(
             recorder=recorder,
@@ -150,6 +168,8 @@ def _component(parts: _Parts, recorder: Recorder) -> Component:
             reads=SqlReadStore(parts.database),
             events=parts.events,
             quarantine=SqlQuarantineStore(parts.database),
+            keeper=keeper,
+            patience=parts.patience,
             clock=parts.clock,
             started_at=parts.started_at,
         )
@@ -168,6 +188,7 @@ def _component(parts: _Parts, recorder: Recorder) -> Component:
     async def drain() -> None:
         parts.tails.drain()
         await parts.settler.stop()
+        await keeper.stop()
         await parts.counter.stop()
         await recorder.idle()
 

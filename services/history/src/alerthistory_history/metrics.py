@@ -1,11 +1,12 @@
 """The metrics of the history service."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from alerthistory_common.alerts import EventKind
+from alerthistory_common.alerts import EventKind, Instant
 
+from .domain.retention import TABLES, TableSize
 from .domain.state import Decision
 from .ports import Commit
 
@@ -69,6 +70,35 @@ class HistoryMetrics:
             registry=registry,
         )
 
+        self._retention_run = Gauge(
+            "alerthistory_history_retention_last_run_timestamp_seconds",
+            "When the last run of retention that went through began; 0 when none has",
+            registry=registry,
+        )
+        self._retention_seconds = Gauge(
+            "alerthistory_history_retention_last_duration_seconds", "How long it took", registry=registry
+        )
+        self._retention_deleted = Counter(
+            "alerthistory_history_retention_deleted_rows_total",
+            "Rows deleted because of their age",
+            ["table"],
+            registry=registry,
+        )
+        for table in TABLES:
+            self._retention_deleted.labels(table)
+        self._table_rows = Gauge(
+            "alerthistory_history_table_rows",
+            "Rows of a table; on PostgreSQL its own estimate",
+            ["table"],
+            registry=registry,
+        )
+        self._table_bytes = Gauge(
+            "alerthistory_history_table_bytes",
+            "Bytes of a table, with its indexes on PostgreSQL; on SQLite an estimate from a sample of its rows",
+            ["table"],
+            registry=registry,
+        )
+
     def committed(self, commit: Commit, *, reports: int, seconds: float) -> None:
         """Count a commit and the decisions in it."""
         self._commit_seconds.observe(seconds)
@@ -86,6 +116,19 @@ class HistoryMetrics:
         """Count what time changed."""
         for kind in kinds:
             self._settled.labels(kind.value).inc()
+
+    def retained(self, deleted: Mapping[str, int], *, at: Instant, seconds: float) -> None:
+        """Count what a run of retention deleted."""
+        self._retention_run.set(at.micros / 1_000_000)
+        self._retention_seconds.set(seconds)
+        for table, rows in deleted.items():
+            self._retention_deleted.labels(table).inc(rows)
+
+    def sized(self, sizes: Sequence[TableSize]) -> None:
+        """Show how large the tables are."""
+        for size in sizes:
+            self._table_rows.labels(size.table).set(size.rows)
+            self._table_bytes.labels(size.table).set(size.bytes)
 
     def pending(self, count: int, oldest_age_s: float) -> None:
         """Show the length and age of the queue."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from alerthistory_common.alerts import EventKind, Fingerprint, Instant, Report, Severity
 
@@ -13,6 +13,7 @@ from .domain.records import (
     AlertRecord,
     Completed,
     CountedOccurrence,
+    EventFilter,
     EventPage,
     Lease,
     Occurrence,
@@ -26,6 +27,7 @@ from .domain.records import (
     Work,
 )
 from .domain.reports import AlertIdentity, Order, Question, RankedAlert, Sums
+from .domain.retention import Cutoff, Partition, Swept, TablePlan, TableSize
 from .domain.rollups import Folded, Uncounted
 from .domain.slices import Dimension
 from .domain.stats import ReceivedOccurrence, Totals
@@ -102,10 +104,8 @@ class EventStore(Protocol):
         """Return the position before the last *backlog* events."""
         ...
 
-    async def page(
-        self, fingerprint: Fingerprint | None, *, newest_first: bool, after: Position | None, limit: int
-    ) -> EventPage:
-        """Return a page of the events of one alert, or of all."""
+    async def page(self, wanted: EventFilter, *, newest_first: bool, after: Position | None, limit: int) -> EventPage:
+        """Return a page of the events that are wanted."""
         ...
 
 
@@ -242,6 +242,59 @@ class QuarantineStore(Protocol):
 
     async def delete(self, quarantine_ids: Sequence[int]) -> int:
         """Delete payloads and return how many there were."""
+        ...
+
+
+class PartitionStore(Protocol):
+    """The partitions of events, where the database has them."""
+
+    @property
+    def has_partitions(self) -> bool:
+        """Whether events lie in partitions here."""
+        ...
+
+    async def prepare(self, now: Instant, *, weeks_ahead: int) -> Sequence[str]:
+        """Make the partitions of this week and of the *weeks_ahead* that are missing; return their names."""
+        ...
+
+    async def partitions(self) -> Sequence[Partition]:
+        """Return all but the default one."""
+        ...
+
+    async def drop(self, partition: Partition) -> int:
+        """Drop a partition; return how many events went, 0 when another replica has dropped it."""
+        ...
+
+
+class RetentionStore(Protocol):
+    """Deletes what is old."""
+
+    async def sweep(self, table: str, cutoff: Cutoff, *, after: tuple[Any, ...] | None, limit: int) -> Swept:
+        """Delete at most *limit* old rows of *table* with keys after *after*."""
+        ...
+
+    async def plan(self, cutoff: Cutoff) -> Sequence[TablePlan]:
+        """Return what would go now, by table."""
+        ...
+
+    async def sizes(self) -> Sequence[TableSize]:
+        """Return how large the tables are."""
+        ...
+
+    async def reclaim(self) -> bool:
+        """Give some space back to the file system; return whether there is more."""
+        ...
+
+
+class RetentionObserver(Protocol):
+    """Is told what retention did and found."""
+
+    def retained(self, deleted: Mapping[str, int], *, at: Instant, seconds: float) -> None:
+        """A run is over, which began *at*."""
+        ...
+
+    def sized(self, sizes: Sequence[TableSize]) -> None:
+        """The tables are so large."""
         ...
 
 

@@ -7,7 +7,6 @@ from itertools import chain
 from typing import Any, Protocol
 
 from sqlalchemy import (
-    ARRAY,
     BigInteger,
     ColumnElement,
     LargeBinary,
@@ -35,7 +34,7 @@ _SAME_PAIR = "occurrences o ON o.fp_hash = pairs.key AND o.starts_us = pairs.sta
 _LOCKED = [column for column in tables.alerts.c if column.name != "label_hashes"]
 _LOCK = (
     select(*_LOCKED)
-    .where(tables.alerts.c.fp_hash == any_(bindparam("keys", type_=ARRAY(LargeBinary))))
+    .where(tables.alerts.c.fp_hash == any_(bindparam("keys", type_=postgresql.ARRAY(LargeBinary))))
     .order_by(tables.alerts.c.fp_hash)
     .with_for_update()
 )
