@@ -27,6 +27,7 @@ from alerthistory_ingest.application.pipeline import Pipeline, PipelineRules
 from alerthistory_ingest.application.processing import Processing
 from alerthistory_ingest.application.quarantine import Quarantine
 from alerthistory_ingest.application.recorder import MAX_WEIGHT, Recorder, Submission
+from alerthistory_ingest.application.stages import BatchRules
 from alerthistory_ingest.ports import Outcome
 from alerthistory_ingest.servicer import IngestServicer
 from alerthistory_ingest.settings import IngestSettings
@@ -55,7 +56,15 @@ async def open_ingest(
             history=store,
             classifier=judge,
             publisher=GrpcPublisher(publisher, timeout_s=settings.publish_timeout_s),
-            rules=PipelineRules(capacity=settings.pipeline_slots, poll_interval_s=settings.poll_interval_s),
+            rules=PipelineRules(
+                capacity=settings.pipeline_slots,
+                batches=BatchRules(
+                    size=settings.pipeline_batch,
+                    in_flight=settings.pipeline_batches,
+                    classify_limit_s=settings.classify_timeout_s,
+                ),
+                poll_interval_s=settings.poll_interval_s,
+            ),
             clock=clock,
             tracer=tracer,
             meter=meter,

@@ -14,13 +14,12 @@ from alerthistory_common.alerts import AlertEvent, Fingerprint, Verdict
 from alerthistory_common.batching import Batcher
 from alerthistory_common.clock import Clock
 from alerthistory_common.errors import AlertHistoryError
-from alerthistory_ingest.domain.work import Lease, Work, WorkResult, retry_delay
+from alerthistory_ingest.application.stages import BatchRules, Stages
+from alerthistory_ingest.domain.work import Judged, Lease, Work, WorkResult, retry_delay
 from alerthistory_ingest.ports import Classifier, History, Meter, Publisher, Tracer, WorkSource
 
 _LOG = structlog.get_logger(__name__)
 _MAX_LEASE = 1000
-_MAX_RESULTS = 1000
-_COMPLETIONS_IN_FLIGHT = 2
 _GIVE_BACK_LIMIT_S = 2.0
 _RETRY_COMPLETION_S = 0.5
 _MAX_BACKOFF_S = 30.0
@@ -34,6 +33,7 @@ class PipelineRules:
     """How many events go through the pipeline at a time, and how often it looks for more."""
 
     capacity: int
+    batches: BatchRules
     poll_interval_s: float
 
 
@@ -79,15 +79,17 @@ class Pipeline:
         tasks: asyncio.TaskGroup,
     ) -> None:
         self._history = history
-        self._classifier = classifier
-        self._publisher = publisher
         self._rules = rules
         self._clock = clock
         self._tracer = tracer
         self._meter = meter
         self._tasks = tasks
+        self._stages = Stages(classifier, publisher, rules=rules.batches, tracer=tracer, meter=meter, tasks=tasks)
         self._completions: Batcher[WorkResult, bool] = Batcher(
-            self._complete_all, tasks=tasks, max_items=_MAX_RESULTS, max_in_flight=_COMPLETIONS_IN_FLIGHT
+            self._complete_all,
+            tasks=tasks,
+            max_items=rules.batches.size,
+            max_in_flight=rules.batches.in_flight,
         )
         self._running: dict[asyncio.Task[None], Lease] = {}
         self._reserved = 0
@@ -230,9 +232,9 @@ class Pipeline:
             await self._give_back([work.lease], retry_delay(work.lease.attempt))
 
     async def _process(self, work: Work) -> None:
-        with self._tracer.processing(work.event, is_young=self._is_young(work.event)):
-            verdict = await self._classify(work)
-            targets = await self._publish(work.event, verdict)
+        with self._tracer.processing(work.event, is_young=self._is_young(work.event)) as span:
+            verdict = await self._classify(work, span)
+            targets = await self._publish(Judged(event=work.event, verdict=verdict), span)
             if targets is None:
                 self._meter.processed("released")
                 await self._give_back([work.lease], retry_delay(work.lease.attempt))
@@ -242,24 +244,22 @@ class Pipeline:
         self.completed += is_current
         self._meter.processed("completed" if is_current else "outdated")
 
-    async def _classify(self, work: Work) -> Verdict | None:
+    async def _classify(self, work: Work, span: str) -> Verdict | None:
         """Return the verdict; None when there is none to be had. A missing verdict stops nothing."""
         try:
-            with self._meter.timing("classify"):
-                return await self._classifier.classify(work.event, work.history)
+            return await self._stages.classify(work, traceparent=span)
         except AlertHistoryError as error:
             self._meter.failure("classify")
             _LOG.warning("published without a verdict", event_id=work.event.event_id, error=str(error))
             return None
 
-    async def _publish(self, event: AlertEvent, verdict: Verdict | None) -> Sequence[str] | None:
+    async def _publish(self, judged: Judged, span: str) -> Sequence[str] | None:
         """Return the targets that are told; None when that could not be ordered."""
         try:
-            with self._meter.timing("publish"):
-                return await self._publisher.publish(event, verdict)
+            return await self._stages.publish(judged, traceparent=span)
         except AlertHistoryError as error:
             self._meter.failure("publish")
-            _LOG.warning("cannot publish; will try again", event_id=event.event_id, error=str(error))
+            _LOG.warning("cannot publish; will try again", event_id=judged.event.event_id, error=str(error))
             return None
 
     async def _complete(self, result: WorkResult) -> bool:

@@ -48,7 +48,7 @@ class Recorder:
         quarantine = [row for submission in submissions for row in submission.quarantine]
         try:
             with (
-                self._tracer.recording([report.traceparent for report in reports]),
+                self._tracer.together("record alerts", [report.traceparent for report in reports]),
                 self._meter.timing("record"),
                 self._pipeline.room(0 if self._is_store_only else len(reports)) as room,
             ):
