@@ -65,6 +65,7 @@ async def open_publisher(
             metrics=metrics,
             backoff=backoff or full_jitter(random.random),
             concurrency=settings.target_concurrency,
+            ahead=settings.target_claims,
         )
         publishing = Publishing(
             store,
