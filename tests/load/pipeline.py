@@ -144,7 +144,12 @@ class Bench:
     async def measure(self, phase: str, webhooks: int, *, interval_s: float) -> Row:
         """Return the Row of posting *webhooks*, and of what is delivered after that."""
         load = Load(self._suite.port, self._numbers, interval_s=interval_s)
-        began, cpu, judged, came = time.perf_counter(), self._cpu(), await self._count("classifier"), len(self._arrivals)
+        began, cpu, judged, came = (
+            time.perf_counter(),
+            self._cpu(),
+            await self._count("classifier"),
+            len(self._arrivals),
+        )
         await load.run(webhooks)
         ended = time.perf_counter()
         judged, came = await self._count("classifier") - judged, len(self._arrivals) - came
@@ -165,7 +170,8 @@ class Bench:
             deliver_p99_ms=_ms(_p99(delays)),
             drain_s=round(drain, 2),
             delivered_while_draining_per_s=round((len(self._arrivals) - before) / drain) if drain > 0.5 else 0,
-            cpu_s={name: round(now - cpu[name], 1) for name, now in self._cpu().items()} | {"wall": round(done - began, 1)},
+            cpu_s={name: round(now - cpu[name], 1) for name, now in self._cpu().items()}
+            | {"wall": round(done - began, 1)},
         )
 
     async def _drained(self, load: Load) -> None:

@@ -49,9 +49,7 @@ class Classifier:
         answer = await self.classify_all(told, history=history)
         return Answer(result=answer.results[0], mode=answer.mode)
 
-    async def classify_all(
-        self, *told: AlertEvent, history: HistoryContext | None = None
-    ) -> pb.ClassifyAlertsResponse:
+    async def classify_all(self, *told: AlertEvent, history: HistoryContext | None = None) -> pb.ClassifyAlertsResponse:
         """Return the answer about all of *told*."""
         past = alert_codec.history_message(history or HistoryContext())
         cases = [pb.ClassifyCase(event=alert_codec.event_message(each), history=past) for each in told]

@@ -13,7 +13,9 @@ _VERDICTS_IN_A_COMMIT = 500
 
 
 @asynccontextmanager
-async def open_keeping(store: VerdictStore, patience: Patience) -> AsyncIterator[Batcher[Sequence[Classification], None]]:
+async def open_keeping(
+    store: VerdictStore, patience: Patience
+) -> AsyncIterator[Batcher[Sequence[Classification], None]]:
     """Yield what keeps verdicts; leaving waits for those in hand, no longer than *patience* has."""
 
     async def keep(judged: Sequence[Sequence[Classification]]) -> Sequence[None]:

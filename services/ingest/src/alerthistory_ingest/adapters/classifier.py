@@ -31,7 +31,9 @@ class GrpcClassifier:
         """Return of each how serious the alert is, None when the mode asks for no verdict."""
         request = ClassifyAlertsRequest(
             cases=[
-                ClassifyCase(event=alert_codec.event_message(each.event), history=alert_codec.history_message(each.history))
+                ClassifyCase(
+                    event=alert_codec.event_message(each.event), history=alert_codec.history_message(each.history)
+                )
                 for each in work
             ]
         )
