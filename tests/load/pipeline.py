@@ -135,8 +135,9 @@ async def _answered(reader: asyncio.StreamReader) -> None:
 class Bench:
     """A running suite with a receiver, and what was posted to the one and came to the other."""
 
-    def __init__(self, suite: Suite, pids: dict[int, str], arrivals: dict[int, float]) -> None:
+    def __init__(self, suite: Suite, pids: dict[int, str], database: str, arrivals: dict[int, float]) -> None:
         self._suite = suite
+        self._database = database
         self._pids = pids
         self._arrivals = arrivals
         self._numbers = itertools.count()
@@ -191,17 +192,17 @@ class Bench:
         used = dict.fromkeys(["load and receiver", *sorted(set(self._pids.values())), "postgres"], 0.0)
         used["load and receiver"] = time.process_time()
         for pid in filter(str.isdecimal, os.listdir("/proc")):
-            name = self._pids.get(int(pid)) or ("postgres" if _command(pid).startswith(b"postgres") else "")
+            name = self._pids.get(int(pid)) or ("postgres" if _folder(pid) == self._database else "")
             if name:
                 used[name] += _ticks(pid)
         return used
 
 
-def _command(pid: str) -> bytes:
+def _folder(pid: str) -> str:
     try:
-        return Path(f"/proc/{pid}/comm").read_bytes()
+        return os.readlink(f"/proc/{pid}/cwd")
     except OSError:
-        return b""
+        return ""
 
 
 def _ticks(pid: str) -> float:
@@ -229,8 +230,8 @@ async def _receiver(port: int) -> AsyncIterator[dict[int, float]]:
 
 
 @contextmanager
-def _suite(port: int) -> Iterator[tuple[Suite, dict[int, str]]]:
-    """Yield five running processes over a PostgreSQL, and their names by their ids."""
+def _suite(port: int) -> Iterator[tuple[Suite, dict[int, str], str]]:
+    """Yield five running processes over a PostgreSQL, their names by their ids, and where PostgreSQL runs."""
     with short_folder() as folder, postgres_server() as server, new_database(server) as database:
         targets = folder / "targets.yaml"
         targets.write_text(
@@ -240,16 +241,19 @@ def _suite(port: int) -> Iterator[tuple[Suite, dict[int, str]]]:
         suite = Suite(folder, form="services", database=database, env=env)
         with suite.running() as program:
             children = Path(f"/proc/{program.process.pid}/task/{program.process.pid}/children").read_text().split()
-            yield suite, {int(pid): _service(pid) for pid in children}
+            yield suite, {int(pid): _service(pid) for pid in children}, str(database.query.get("host", ""))
 
 
 def _service(pid: str) -> str:
     return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"alerthistory-", 1)[-1].split(b"\0")[0].decode()
 
 
-async def _measure(suite: Suite, pids: dict[int, str], port: int, rate: float, seconds: float, burst: int) -> list[Row]:
+async def _measure(
+    suite: Suite, pids: dict[int, str], database: str, port: int, load: tuple[float, float, int]
+) -> list[Row]:
+    rate, seconds, burst = load
     async with _receiver(port) as arrivals:
-        bench = Bench(suite, pids, arrivals)
+        bench = Bench(suite, pids, database, arrivals)
         interval_s = _PER_WEBHOOK / rate
         await bench.measure("warm-up", int(rate * 2 / _PER_WEBHOOK), interval_s=interval_s)
         rows = [await bench.measure(f"{rate:g}/s", int(rate * seconds / _PER_WEBHOOK), interval_s=interval_s)]
@@ -262,8 +266,9 @@ def main() -> None:
     """Measure, print a table and write the results."""
     rate, seconds, burst = (float(each) for each in [*sys.argv[1:], *("1500", "20", "100000")[len(sys.argv) - 1 :]])
     port = 18_099
-    with _suite(port) as (suite, pids):
-        rows = [asdict(row) for row in uvloop.run(_measure(suite, pids, port, rate, seconds, int(burst)))]
+    with _suite(port) as (suite, pids, database):
+        measured = uvloop.run(_measure(suite, pids, database, port, (rate, seconds, int(burst))))
+    rows = [asdict(row) for row in measured]
     for name in rows[0]:
         sys.stdout.write(f"{name:32}" + "".join(f"{row[name]!s:>28}  " for row in rows) + "\n")
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"

@@ -105,6 +105,17 @@ async def test_what_could_not_be_published_is_published_when_the_publisher_is_ba
         assert house.metric("alerthistory_ingest_lease_takeovers_total") == 1
 
 
+async def test_while_webhooks_wait_to_be_stored_the_pipeline_makes_way() -> None:
+    async with open_house(pipeline_busy_slots=2, record_batches=1) as house:
+        await until(lambda: len(house.history.lease_sizes) > 0)
+        house.classifier.gate.clear()
+        await house.ingest(webhook(alert(f"A{n}") for n in range(20)))
+        assert house.history.record_calls[0].lease_capacity == 2
+        await until(lambda: house.history.most_leased == 20)
+        house.classifier.gate.set()
+        await until(lambda: _is_done(house))
+
+
 async def test_what_waits_for_a_call_becomes_the_next_one() -> None:
     async with open_house(pipeline_batches=1) as house:
         house.classifier.gate.clear()

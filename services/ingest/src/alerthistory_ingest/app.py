@@ -58,6 +58,7 @@ async def open_ingest(
             publisher=GrpcPublisher(publisher, timeout_s=settings.publish_timeout_s),
             rules=PipelineRules(
                 capacity=settings.pipeline_slots,
+                busy_capacity=settings.pipeline_busy_slots,
                 batches=BatchRules(
                     size=settings.pipeline_batch,
                     in_flight=settings.pipeline_batches,
@@ -71,8 +72,15 @@ async def open_ingest(
             tasks=tasks,
         )
         meter.watch_pipeline(in_flight=lambda: pipeline.in_flight, capacity=pipeline.capacity)
-        recorder = Recorder(store, pipeline, tracer, meter)
-        webhooks = Recorder(store, pipeline, tracer, meter, is_store_only=settings.webhook == "store")
+        recorder = Recorder(store, pipeline, tracer, meter, batches=settings.record_batches)
+        webhooks = Recorder(
+            store,
+            pipeline,
+            tracer,
+            meter,
+            batches=settings.record_batches,
+            is_store_only=settings.webhook == "store",
+        )
         async with _batching(recorder, settings) as records, _batching(webhooks, settings) as webhook_records:
             rules = _reading_rules(settings)
             ingest = Ingest(webhook_records.submit, rules, tracer, meter)

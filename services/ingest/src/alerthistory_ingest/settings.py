@@ -25,6 +25,12 @@ class IngestSettings(Settings):
         description="`pipeline`: what webhooks change is judged and published; `store`: it is only stored.",
     )
     pipeline_slots: int = Field(512, ge=1, le=5000, description="How many events are judged and published at a time.")
+    pipeline_busy_slots: int = Field(
+        16,
+        ge=1,
+        le=5000,
+        description="How many at a time while more webhooks come than are stored: acknowledging them comes first.",
+    )
     pipeline_batch: int = Field(
         200, ge=1, le=1000, description="How many events are judged, published or completed in one call at most."
     )

@@ -25,14 +25,19 @@ _RETRY_COMPLETION_S = 0.5
 _MAX_BACKOFF_S = 30.0
 _LEASE_SHARE = 0.9
 """What is used of a lease; after that it is as good as over."""
+_CALM_S = 0.5
 _YOUNG = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipelineRules:
-    """How many events go through the pipeline at a time, and how often it looks for more."""
+    """How many events go through the pipeline at a time, and how often it looks for more.
+
+    While webhooks wait to be stored, no more than *busy_capacity* are begun.
+    """
 
     capacity: int
+    busy_capacity: int
     batches: BatchRules
     poll_interval_s: float
 
@@ -96,6 +101,7 @@ class Pipeline:
         self._lease_s: float | None = None
         self._is_draining = False
         self._is_over = False
+        self._busy_until = 0.0
         self._has_surplus = False
         self._changed = asyncio.Event()
         self._listeners: set[Callable[[Processed], None]] = set()
@@ -110,6 +116,10 @@ class Pipeline:
     def in_flight(self) -> int:
         """How many events are in the pipeline."""
         return len(self._running)
+
+    def make_way(self) -> None:
+        """Begin little for a moment: webhooks wait to be stored, and they come first."""
+        self._busy_until = asyncio.get_running_loop().time() + _CALM_S
 
     @contextmanager
     def room(self, wanted: int) -> Iterator[Room]:
@@ -188,9 +198,14 @@ class Pipeline:
             await self._give_back_running()
 
     def _free(self) -> int:
+        return max(0, self._limit() - len(self._running) - self._reserved)
+
+    def _limit(self) -> int:
+        """Return how many events may be in the pipeline now."""
         if self._is_draining:
             return 0
-        return max(0, self.capacity - len(self._running) - self._reserved)
+        is_busy = asyncio.get_running_loop().time() < self._busy_until
+        return min(self._rules.busy_capacity, self.capacity) if is_busy else self.capacity
 
     def _leave(self, task: asyncio.Task[None]) -> None:
         self._running.pop(task, None)
@@ -207,7 +222,9 @@ class Pipeline:
                 while not self._is_draining and not self._has_surplus:
                     await self._change()
         while not self._is_draining and not self._free():
-            await self._change()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_CALM_S):  # There is room again, too, when webhooks no longer wait.
+                    await self._change()
 
     async def _poll_once(self) -> bool:
         """Fill the free slots; return whether there may be more work."""
@@ -276,10 +293,14 @@ class Pipeline:
         """Hand in *results* and begin what they unblock, in the slots that they leave."""
         asked_at = asyncio.get_running_loop().time()
         with self._meter.timing("complete"):
-            completed = await self._history.complete(results, capacity=0 if self._is_draining else len(results))
+            completed = await self._history.complete(results, capacity=self._left_by(len(results)))
         self.start(completed.work, "complete", leased_at=asked_at)
         outdated = set(completed.outdated)
         return [result.lease not in outdated for result in results]
+
+    def _left_by(self, count: int) -> int:
+        """Return how many of *count* slots may be filled again once their events are done."""
+        return max(0, min(count, self._limit() - len(self._running) + count))
 
     async def _give_back(self, leases: Sequence[Lease], delay: timedelta) -> None:
         try:

@@ -52,7 +52,7 @@ class Stages:
         self._tracer = tracer
         self._meter = meter
         self._limit_s = rules.classify_limit_s
-        self._verdicts: Batcher[_Handed[Work], Verdict | None | AlertHistoryError] = Batcher(
+        self._verdicts: Batcher[_Handed[Work], Verdict | AlertHistoryError | None] = Batcher(
             lambda batch: self._call("classify", classifier.classify, batch),
             tasks=tasks,
             max_items=rules.size,
@@ -68,7 +68,7 @@ class Stages:
         )
 
     async def classify(self, work: Work, *, traceparent: str) -> Verdict | None:
-        """Return the verdict, None when the mode asks for none; raise an AlertHistoryError when there is none to be had."""
+        """Return the verdict, None when the mode asks for none; raise an AlertHistoryError when it cannot be had."""
         try:
             async with asyncio.timeout(self._limit_s):
                 return _returned(await self._verdicts.submit(_Handed(work, traceparent)))
