@@ -8,11 +8,13 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Table, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerthistory_classifier.adapters.tables import classifications, enrichment_mode
 from alerthistory_classifier.domain.modes import Mode
 from alerthistory_classifier.ports import Classification, KeptMode, Place
 from alerthistory_common.alerts import Fingerprint, Instant, Severity, Verdict
+from alerthistory_common.arrays import unnested
 from alerthistory_common.database import Database
 
 Insert = postgresql.Insert | sqlite.Insert
@@ -32,7 +34,11 @@ class SqlVerdictStore:
         latest = {classification.fingerprint: classification for classification in kept}
         rows = [_row(classification) for classification in latest.values()]
         # Replicas lock rows in one order, so that they do not lock each other out.
-        await self._replace(classifications, "fp_hash", sorted(rows, key=lambda row: row["fp_hash"]))
+        rows.sort(key=lambda row: row["fp_hash"])
+        if self._database.dialect == "postgresql":
+            await self._database.write(lambda connection: _replace_together(connection, rows))
+        else:
+            await self._replace(classifications, "fp_hash", rows)
 
     async def keep_newer(self, kept: Sequence[Classification]) -> set[Fingerprint]:
         """Keep, durably, each whose alert has no verdict or an earlier one; return whose were kept. One per alert."""
@@ -100,6 +106,18 @@ class SqlVerdictStore:
         changes = {column.name: statement.excluded[column.name] for column in table.columns if column.name != key}
         where = None if is_wanted is None else is_wanted(statement)
         return statement.on_conflict_do_update(index_elements=[key], set_=changes, where=where)
+
+
+async def _replace_together(connection: AsyncConnection, rows: Sequence[dict[str, Any]]) -> None:
+    columns = list(classifications.c)
+    names = ", ".join(column.name for column in columns)
+    changes = ", ".join(f"{column.name} = excluded.{column.name}" for column in columns if not column.primary_key)
+    given, arrays = unnested(columns, rows)
+    await connection.exec_driver_sql(
+        f"INSERT INTO classifications ({names}) SELECT {names} FROM {given}"  # noqa: S608  # Our own names.
+        f" ON CONFLICT (fp_hash) DO UPDATE SET {changes}",
+        arrays,
+    )
 
 
 def _is_newer(statement: Insert) -> ColumnElement[bool]:

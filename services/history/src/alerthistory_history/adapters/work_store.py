@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, delete, exis
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerthistory_common.alerts import Instant, Severity
+from alerthistory_common.arrays import unnested
 from alerthistory_common.database import Database
 from alerthistory_history.domain.past import TURNS, Turn, history_context
 from alerthistory_history.domain.records import Completed, Lease, Work
@@ -185,13 +186,31 @@ async def _held(connection: AsyncConnection, leases: Sequence[Lease]) -> Mapping
 
 async def _judge(connection: AsyncConnection, verdicts: Mapping[bytes, Severity | None]) -> None:
     values = [
-        {"key": key, "severity": severity.value} for key, severity in sorted(verdicts.items()) if severity is not None
+        {"fp_hash": key, "verdict_severity": severity.value}
+        for key, severity in sorted(verdicts.items())
+        if severity is not None
     ]
-    if values:
+    if values and connection.dialect.name == "postgresql":
+        await _judge_together(connection, values)
+    elif values:
         await connection.execute(
             update(alerts).where(alerts.c.fp_hash == bindparam("key")).values(verdict_severity=bindparam("severity")),
-            values,
+            [{"key": each["fp_hash"], "severity": each["verdict_severity"]} for each in values],
         )
+
+
+async def _judge_together(connection: AsyncConnection, values: Sequence[rows.Values]) -> None:
+    # In the order in which commits lock alerts: an UPDATE that joins has none.
+    keys = [each["fp_hash"] for each in values]
+    await connection.execute(
+        select(alerts.c.fp_hash).where(alerts.c.fp_hash.in_(keys)).order_by(alerts.c.fp_hash).with_for_update()
+    )
+    given, arrays = unnested([alerts.c.fp_hash, alerts.c.verdict_severity], values)
+    await connection.exec_driver_sql(
+        f"UPDATE alerts SET verdict_severity = given.verdict_severity FROM {given}"  # noqa: S608  # Our own names.
+        " WHERE alerts.fp_hash = given.fp_hash AND alerts.verdict_severity IS DISTINCT FROM given.verdict_severity",
+        arrays,
+    )
 
 
 def _available(now: Instant) -> Select[tuple[int]]:
