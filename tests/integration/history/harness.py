@@ -27,6 +27,7 @@ from alerthistory_common.settings import CommonSettings
 from alerthistory_common.telemetry import disabled
 from alerthistory_history.adapters.partition_store import SqlPartitionStore
 from alerthistory_history.adapters.retention_store import SqlRetentionStore
+from alerthistory_history.adapters.rollup_store import SqlRollupStore
 from alerthistory_history.app import MIGRATIONS, SCHEMA, open_history
 from alerthistory_history.application.retention import Keeper
 from alerthistory_history.metrics import HistoryMetrics
@@ -161,7 +162,15 @@ async def keeping(url: URL, clock: ManualClock, *, days: int | None) -> AsyncIte
     async with open_database(url, schema=SCHEMA) as database:
         partitions = SqlPartitionStore(database)
         store = SqlRetentionStore(database, partitions)
-        yield Keeper(store, partitions, clock, HistoryMetrics(CollectorRegistry()), days=days, pause_s=0)
+        yield Keeper(
+            store,
+            partitions,
+            SqlRollupStore(database),
+            clock,
+            HistoryMetrics(CollectorRegistry()),
+            days=days,
+            pause_s=0,
+        )
 
 
 async def eventually(what: Callable[[], Awaitable[T]], *, within_s: float = 15.0) -> T:

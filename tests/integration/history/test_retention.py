@@ -303,3 +303,23 @@ _ONE_EVENT = (
     "INSERT INTO events (seq, txid, event_id, fp_hash, kind, episode, starts_us, annotations_json, occurred_us,"
     " received_us, sender, traceparent) VALUES ({seq}, 1, 'e', '\\x00', 'fired', 1, 0, '{{}}', {at}, {at}, '', '')"
 )
+
+
+async def test_counts_of_old_days_go_too(history: History, migrated_url: URL) -> None:
+    await history.record(firing("old"), resolved("old"))
+    now = await _grow_old(history)
+    await history.record(firing("young", now, now), resolved("young", now, now + 1, now + 1))
+
+    async def are_counted() -> bool:
+        return history.metric("alerthistory_history_rollup_events_total") == 4
+
+    await eventually(are_counted)
+    async with keeping(migrated_url, history.clock, days=30) as keeper:
+        await keeper.delete_old()
+
+    async with open_database(migrated_url, schema=SCHEMA) as database:
+        old = (NOON + 20 * _DAY) // _DAY
+        assert await _scalar(database, f"SELECT count(*) FROM rollup_days WHERE period < {old}") == 0
+        assert await _scalar(database, f"SELECT count(*) FROM rollup_hours WHERE period < {old * 24}") == 0
+        assert await _scalar(database, "SELECT count(*) FROM rollup_alert_days") == 1
+        assert await _scalar(database, "SELECT count(*) FROM rollup_alerts") == 1

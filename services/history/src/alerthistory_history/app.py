@@ -132,8 +132,9 @@ class _Parts:
         work = SqlWorkStore(database, lease_duration=lease)
         self.queue = Queue(work, clock, lease_duration=lease)
         self.tails = Tails(self.events, self.pulse)
+        self.rollups = SqlRollupStore(database)
         self.counter = EventCounter(
-            SqlRollupStore(database),
+            self.rollups,
             self.clock,
             metrics,
             block=_block(database, settings),
@@ -145,7 +146,7 @@ class _Parts:
         """Return what keeps the store in shape, and what is older than *days* out of it."""
         partitions = SqlPartitionStore(self.database)
         store = SqlRetentionStore(self.database, partitions)
-        return Keeper(store, partitions, self.clock, self.metrics, days=days)
+        return Keeper(store, partitions, self.rollups, self.clock, self.metrics, days=days)
 
 
 @asynccontextmanager

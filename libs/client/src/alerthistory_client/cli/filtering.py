@@ -1,22 +1,17 @@
 """The options by which lists of the past are narrowed, and how long lists are printed."""
 
-import re
 from collections.abc import AsyncIterator, Callable, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import click
 
+from alerthistory_client.cli.moments import MomentType
 from alerthistory_client.cli.output import Output
-from alerthistory_common.alerts import Instant
-from alerthistory_common.clock import SystemClock
 from alerthistory_common.matchers import Matcher
 
 _C = TypeVar("_C", bound=Callable[..., Any])
 _T = TypeVar("_T")
 
-_AGO = re.compile(r"(\d{1,9})([smhdw])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _ROWS_A_TABLE = 500
 
 
@@ -33,36 +28,14 @@ class _MatcherType(click.ParamType[Matcher]):
             self.fail(str(error), param, ctx)
 
 
-class _MomentType(click.ParamType[Instant]):
-    """A time: ISO 8601, or how long ago."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Instant:
-        """Return the moment; a time without an offset is UTC."""
-        if isinstance(value, Instant):
-            return value
-        try:
-            return _moment(str(value))
-        except (ValueError, OverflowError):
-            self.fail(f"{value!r} is no time: write 2h, 7d or 2026-11-25T14:00:00Z", param, ctx)
-
-
-def _moment(text: str) -> Instant:
-    if found := _AGO.fullmatch(text):
-        return Instant.from_datetime(SystemClock().now().to_datetime() - timedelta(**{_UNITS[found[2]]: int(found[1])}))
-    moment = datetime.fromisoformat(text)
-    return Instant.from_datetime(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
-
-
 def filter_options(severity: "click.ParamType[str]", what: str) -> Callable[[_C], _C]:
     """Give a command the options that narrow a list; *severity* is the type of its own, *what* the time's meaning."""
     options = (
         click.option("-m", "--match", "matchers", type=_MatcherType(), multiple=True, metavar="MATCHER",
                      help='Only alerts whose label matches, as in amtool: severity="critical", pod=~"web-.*", team!="";'
                      " may be given often."),
-        click.option("--since", type=_MomentType(), help=f"Only {what} at this time or later: 2h, 7d, or ISO 8601."),
-        click.option("--until", type=_MomentType(), help=f"Only {what} before this time."),
+        click.option("--since", type=MomentType(), help=f"Only {what} at this time or later: 2h, 7d, or ISO 8601."),
+        click.option("--until", type=MomentType(), help=f"Only {what} before this time."),
         click.option("--status", type=click.Choice(["firing", "resolved"]), help="Only what fires, or does not."),
         click.option("--firing", "status", flag_value="firing", help="Short for --status firing."),
         click.option("--resolved", "status", flag_value="resolved", help="Short for --status resolved."),

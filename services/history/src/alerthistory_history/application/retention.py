@@ -8,8 +8,9 @@ import structlog
 from alerthistory_common.alerts import Instant
 from alerthistory_common.clock import Clock
 from alerthistory_common.errors import AlertHistoryError
+from alerthistory_history.domain.counts import DAY
 from alerthistory_history.domain.retention import TABLES, Cutoff, RetentionPlan
-from alerthistory_history.ports import PartitionStore, RetentionObserver, RetentionStore
+from alerthistory_history.ports import PartitionStore, RetentionObserver, RetentionStore, RollupStore
 
 _LOG = structlog.get_logger(__name__)
 _WEEKS_AHEAD = 5
@@ -26,6 +27,7 @@ class Keeper:
         self,
         store: RetentionStore,
         partitions: PartitionStore,
+        rollups: RollupStore,
         clock: Clock,
         observer: RetentionObserver,
         *,
@@ -34,6 +36,7 @@ class Keeper:
     ) -> None:
         self._store = store
         self._partitions = partitions
+        self._rollups = rollups
         self._clock = clock
         self._observer = observer
         self._days = days
@@ -86,6 +89,7 @@ class Keeper:
         deleted = {"events": await self._drop(cutoff)} | dict.fromkeys(TABLES[1:], 0)
         for table in TABLES:
             deleted[table] += await self._sweep(table, cutoff)
+        await self._sweep_rollups(cutoff)
         while not self._stopped.is_set() and await self._store.reclaim():
             await self._is_stopped_within(self._pause_s)
         seconds = (self._clock.now().micros - started.micros) / 1_000_000
@@ -112,6 +116,13 @@ class Keeper:
             if after is None or await self._is_stopped_within(self._pause_s):
                 break
         return deleted
+
+    async def _sweep_rollups(self, cutoff: Cutoff) -> None:
+        """Delete counts of days that lie before the cutoff as a whole."""
+        while not self._stopped.is_set():
+            deleted = await self._rollups.delete_before(DAY.period(cutoff.moment), limit=_AT_ONCE)
+            if not deleted or await self._is_stopped_within(self._pause_s):
+                return
 
     async def _round(self) -> timedelta:
         try:
