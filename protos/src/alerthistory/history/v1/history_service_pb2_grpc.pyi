@@ -32,7 +32,7 @@ class HistoryServiceStub:
     GetAlert: _aio.UnaryUnaryMultiCallable[_history_service_pb2.GetAlertRequest, _history_service_pb2.GetAlertResponse]
     """Return one alert. NOT_FOUND when the fingerprint was never seen."""
     ListAlerts: _aio.UnaryUnaryMultiCallable[_history_service_pb2.ListAlertsRequest, _history_service_pb2.ListAlertsResponse]
-    """List alerts, last changed first."""
+    """List alerts, last changed first: by their last event, or without one by when they were first seen."""
     ListOccurrences: _aio.UnaryUnaryMultiCallable[_history_service_pb2.ListOccurrencesRequest, _history_service_pb2.ListOccurrencesResponse]
     """List occurrences, latest start first, with the semantics of the legacy `GET /history`."""
     ListEvents: _aio.UnaryUnaryMultiCallable[_history_service_pb2.ListEventsRequest, _history_service_pb2.ListEventsResponse]
@@ -112,7 +112,7 @@ class HistoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _history_service_pb2.ListAlertsRequest,
         context: _aio.ServicerContext[_history_service_pb2.ListAlertsRequest, _abc.Awaitable[_history_service_pb2.ListAlertsResponse]],
     ) -> _abc.Awaitable[_history_service_pb2.ListAlertsResponse]:
-        """List alerts, last changed first."""
+        """List alerts, last changed first: by their last event, or without one by when they were first seen."""
 
     @_abc_1.abstractmethod
     def ListOccurrences(

@@ -34,7 +34,7 @@ T = TypeVar("T")
 _OVERTAKEN_LIMIT = 20
 # SQLite takes 32766 parameters in a statement, PostgreSQL 65535.
 _KEYS_AT_ONCE = 10_000
-_REPLACED = (
+_REPLACED = tuple(
     column.name
     for column in occurrences.c
     if column.name not in {"fp_hash", "starts_us", "fingerprint", "first_received_us", "times_received"}
