@@ -74,7 +74,8 @@ async def test_the_same_reports_live_do_make_events_and_work(history: History) -
     await history.record(past_firing("a"), past_resolved("b"), past_firing("b", -3))
 
     status = await history.status()
-    assert (status.firing_alerts, status.events, status.pending_work) == (2, 2, 2)
+    kinds = [kind for kind in await history.kinds() if kind != "went_stale"]  # Whether that was found yet is chance.
+    assert (status.firing_alerts, kinds, status.pending_work) == (2, ["fired", "fired"], 2)
 
 
 async def test_importing_again_changes_nothing(history: History) -> None:
