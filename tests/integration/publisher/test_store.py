@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -19,6 +20,7 @@ from alerthistory_publisher.adapters.store import SqlDeliveryStore
 from alerthistory_publisher.adapters.tables import deliveries
 from alerthistory_publisher.app import MIGRATIONS, SCHEMA
 from alerthistory_publisher.application.dispatch import Dispatcher
+from alerthistory_publisher.application.pauses import Pauses
 from alerthistory_publisher.application.targets import TargetDirectory
 from alerthistory_publisher.application.upkeep import keep_up
 from alerthistory_publisher.domain.deliveries import (
@@ -157,6 +159,7 @@ async def test_a_result_that_waits_for_the_database_is_not_sent_again(store_url:
             directory,
             clock=clock,
             metrics=PublisherMetrics(new_registry()),
+            pauses=Pauses(clock),
             backoff=lambda _: timedelta(0),
             concurrency=8,
         )
@@ -236,6 +239,7 @@ async def test_a_worker_killed_between_send_and_record_costs_one_repetition(stor
                 directory,
                 clock=Ahead(ahead),
                 metrics=PublisherMetrics(new_registry()),
+                pauses=Pauses(SystemClock()),
                 backoff=lambda _: timedelta(0),
                 concurrency=8,
             )
@@ -282,3 +286,25 @@ async def _run_until_received(dispatcher: Dispatcher, receiver: Receiver, *, cou
         await eventually(enough, saying=f"{count} requests came")
         await asyncio.sleep(0)
         running.cancel()
+
+
+async def test_old_deliveries_go_but_not_what_waits_nor_the_last_word_of_a_beginning(store: SqlDeliveryStore) -> None:
+    await store.order([order("1"), order("2", fingerprint="b"), order("3", target="pager")])
+    for each in await claim(store):
+        await store.record(each, replace(DONE, delivered_at=FIRED_AT))
+    await store.order([order("4")])
+
+    assert await store.delete_before(later(FIRED_AT, timedelta(days=1)), 10) == 1
+    assert await store.delete_before(later(FIRED_AT, timedelta(days=1)), 10) == 0
+
+    left = await store.list_page(DeliveryFilter(), limit=10, before=None)
+    assert {each.event_id for each in left} == {"2", "3", "4"}
+
+
+async def test_young_deliveries_stay(store: SqlDeliveryStore) -> None:
+    await store.order([order("1")])
+    for each in await claim(store):
+        await store.record(each, replace(DONE, delivered_at=FIRED_AT))
+    await store.order([order("2")])
+
+    assert await store.delete_before(FIRED_AT, 10) == 0

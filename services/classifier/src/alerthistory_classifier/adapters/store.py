@@ -6,8 +6,9 @@ from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Table, func, select, tuple_
+from sqlalchemy import ColumnElement, Row, Table, delete, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerthistory_classifier.adapters.tables import classifications, enrichment_mode
 from alerthistory_classifier.domain.modes import Mode
@@ -70,6 +71,23 @@ class SqlVerdictStore:
             statement = statement.where(tuple_(columns.created_at, columns.fp_hash) < tuple_(*after))
         result = await self._database.read(lambda connection: connection.execute(statement))
         return list(map(_classification, result))
+
+    async def delete_before(self, moment: Instant, limit: int) -> int:
+        """Delete at most *limit* verdicts that were made before *moment*, the oldest first; return how many."""
+        columns = classifications.c
+        old = (
+            select(columns.fp_hash)
+            .where(columns.created_at < moment.micros)
+            .order_by(columns.created_at, columns.fp_hash)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+
+        async def work(connection: AsyncConnection) -> int:
+            keys = (await connection.execute(old)).scalars().all()
+            return (await connection.execute(delete(classifications).where(columns.fp_hash.in_(keys)))).rowcount
+
+        return await self._database.write(work)
 
     async def count(self) -> int:
         """Return how many verdicts are stored."""

@@ -96,7 +96,7 @@ async def _fitting(connection: AsyncConnection, ids: Sequence[int]) -> Sequence[
     selected = await connection.execute(
         select(work.c.seq, func.length(alerts.c.labels_json) + func.length(events.c.annotations_json))
         .select_from(work)
-        .join(events, events.c.seq == work.c.seq)
+        .join(events, _is_its_event())
         .join(alerts, alerts.c.fp_hash == work.c.fp_hash)
         .where(work.c.seq.in_(ids))
         .order_by(work.c.seq)
@@ -118,7 +118,7 @@ async def load_work(connection: AsyncConnection, ids: Sequence[int]) -> Sequence
     selected = await connection.execute(
         select(work.c.attempt, events, alerts.c.fingerprint, alerts.c.alert_name, alerts.c.labels_json)
         .select_from(work)
-        .join(events, events.c.seq == work.c.seq)
+        .join(events, _is_its_event())
         .join(alerts, alerts.c.fp_hash == work.c.fp_hash)
         .where(work.c.seq.in_(ids))
         .order_by(work.c.seq)
@@ -192,6 +192,11 @@ async def _judge(connection: AsyncConnection, verdicts: Mapping[bytes, Severity 
             update(alerts).where(alerts.c.fp_hash == bindparam("key")).values(verdict_severity=bindparam("severity")),
             values,
         )
+
+
+def _is_its_event() -> ColumnElement[bool]:
+    """Both columns of the key, so that PostgreSQL looks into one partition."""
+    return and_(events.c.seq == work.c.seq, events.c.occurred_us == work.c.created_us)
 
 
 def _available(now: Instant) -> Select[tuple[int]]:

@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, Row, Select, exists, func, select, update
+from sqlalchemy import ColumnElement, Row, Select, delete, exists, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -127,6 +127,33 @@ class SqlDeliveryStore:
         )
         result = await self._database.write(lambda connection: connection.execute(statement))
         return result.rowcount
+
+    async def delete_before(self, moment: Instant, limit: int) -> int:
+        """Delete at most *limit* of what was delivered before *moment*; return how many.
+
+        What told a target last of an alert that began to fire stays: its end is told where its beginning was.
+        """
+        newer = deliveries.alias("newer")
+        is_followed = exists().where(
+            newer.c.fp_hash == deliveries.c.fp_hash, newer.c.target == deliveries.c.target, newer.c.id > deliveries.c.id
+        )
+        old = (
+            select(deliveries.c.id)
+            .where(
+                deliveries.c.state == DeliveryState.DELIVERED.value,
+                deliveries.c.delivered_at < moment.micros,
+                or_(deliveries.c.kind.not_in(_BEGINNINGS), is_followed),
+            )
+            .order_by(deliveries.c.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True, of=deliveries)
+        )
+
+        async def work(connection: AsyncConnection) -> int:
+            ids = list(await connection.scalars(old))
+            return (await connection.execute(delete(deliveries).where(deliveries.c.id.in_(ids)))).rowcount
+
+        return await self._database.write(work)
 
     async def figures(self) -> Figures:
         """Return how many deliveries stand where."""

@@ -10,6 +10,7 @@ import structlog
 from alerthistory_common.alerts import Instant
 from alerthistory_common.clock import Clock
 from alerthistory_common.errors import UnavailableError
+from alerthistory_publisher.application.pauses import Pauses
 from alerthistory_publisher.application.targets import TargetDirectory
 from alerthistory_publisher.domain.deliveries import Claim, DeliveryState
 from alerthistory_publisher.domain.outcomes import (
@@ -44,6 +45,7 @@ class Dispatcher:
         *,
         clock: Clock,
         metrics: PublisherMetrics,
+        pauses: Pauses,
         backoff: Backoff,
         concurrency: int,
     ) -> None:
@@ -57,7 +59,7 @@ class Dispatcher:
         self._in_flight: Counter[str] = Counter()
         self._sends: set[asyncio.Task[None]] = set()
         self._unrecorded: set[int] = set()
-        self._paused: dict[str, Instant] = {}
+        self._pauses = pauses
         self._work = asyncio.Event()
         self._ended = asyncio.Event()
         self._is_draining = False
@@ -107,7 +109,7 @@ class Dispatcher:
     def _rooms(self, now: Instant) -> Iterable[Room]:
         for target in self._directory.enabled():
             slots = self._concurrency - self._in_flight[target.name]
-            if slots > 0 and self._paused.get(target.name, now) <= now:
+            if slots > 0 and not self._pauses.holds(target.name, now):
                 lease = timedelta(seconds=target.timeout_s) + _LEASE_RESERVE
                 yield Room(target=target.name, slots=slots, leased_until=later(now, lease))
 
@@ -159,7 +161,7 @@ class Dispatcher:
         outcome = outcome_of(answer)
         self._metrics.attempts.labels(target.name, outcome.value).inc()
         if outcome is Outcome.THROTTLED:
-            self._paused[target.name] = later(now, pause_wanted(answer, now=now))
+            self._pauses.begin(target.name, pause_wanted(answer, now=now))
         return next_step(claim, answer, now=now, backoff=self._backoff)
 
     async def _record(self, claim: Claim, step: Step) -> None:
