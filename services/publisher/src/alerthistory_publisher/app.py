@@ -76,6 +76,7 @@ async def open_publisher(
             pauses=pauses,
             backoff=backoff or full_jitter(random.random),
             concurrency=settings.target_concurrency,
+            ahead=settings.target_claims,
         )
         publishing = Publishing(
             store,

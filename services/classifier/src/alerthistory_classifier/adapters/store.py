@@ -13,10 +13,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from alerthistory_classifier.adapters.tables import classifications, enrichment_mode
 from alerthistory_classifier.domain.modes import Mode
 from alerthistory_classifier.ports import Classification, KeptMode, Place
+from alerthistory_common import bulk
 from alerthistory_common.alerts import Fingerprint, Instant, Severity, Verdict
 from alerthistory_common.database import Database
 
 Insert = postgresql.Insert | sqlite.Insert
+
+_REPLACE = bulk.insert(
+    classifications,
+    tail="ON CONFLICT (fp_hash) DO UPDATE SET "
+    + ", ".join(f"{column.name} = excluded.{column.name}" for column in classifications.c if not column.primary_key),
+)
 
 _MICROSECOND = timedelta(microseconds=1)
 _THE_ROW = 1
@@ -33,7 +40,8 @@ class SqlVerdictStore:
         latest = {classification.fingerprint: classification for classification in kept}
         rows = [_row(classification) for classification in latest.values()]
         # Replicas lock rows in one order, so that they do not lock each other out.
-        await self._replace(classifications, "fp_hash", sorted(rows, key=lambda row: row["fp_hash"]))
+        rows.sort(key=lambda row: row["fp_hash"])
+        await self._database.write(lambda connection: _REPLACE.run(connection, rows))
 
     async def keep_newer(self, kept: Sequence[Classification]) -> set[Fingerprint]:
         """Keep, durably, each whose alert has no verdict or an earlier one; return whose were kept. One per alert."""

@@ -18,6 +18,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from alerthistory_common import bulk
 from alerthistory_common.database import Database
 from alerthistory_common.errors import UnavailableError
 from alerthistory_history.domain.counts import AlertDay, Counts
@@ -33,7 +34,7 @@ from alerthistory_history.domain.rollups import CountedAlert, Folded, alert_key,
 from alerthistory_history.domain.slices import Dimension, Group, Slice, group_of
 from alerthistory_history.domain.windows import Window
 
-from . import bulk, rollup_rows
+from . import rollup_rows
 from .dialects import dialect_named
 from .rollup_store import COUNTS, counted_through, uncounted
 from .rollup_tables import rollup_alert_days, rollup_alerts, rollup_slices

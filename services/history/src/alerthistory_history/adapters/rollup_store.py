@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Table, delete, exists, or_, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from alerthistory_common import bulk
 from alerthistory_common.alerts import EventKind, Fingerprint, Instant
 from alerthistory_common.database import Database
 from alerthistory_history.domain.counts import DAY, HOUR, AlertDay, Counts
@@ -13,7 +14,7 @@ from alerthistory_history.domain.records import Position
 from alerthistory_history.domain.rollups import CountedAlert, CountedEvent, Folded, Uncounted, alert_key
 from alerthistory_history.domain.slices import Dimension, group_of
 
-from . import bulk, rollup_rows
+from . import rollup_rows
 from .dialects import Dialect, dialect_named
 from .rollup_tables import (
     rollup_alert_days,

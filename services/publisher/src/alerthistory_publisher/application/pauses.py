@@ -32,6 +32,7 @@ class Pauses:
         until = later(self._clock.now(), pause)
         self._until[target] = max(until, self._until.get(target, until))
 
-    def holds(self, target: str, now: Instant) -> bool:
-        """Whether *target* is to be left alone at *now*."""
-        return self._until.get(target, now) > now
+    def end(self, target: str, now: Instant) -> Instant | None:
+        """Return until when *target* is to be left alone; None when it need not be at *now*."""
+        until = self._until.get(target, now)
+        return until if until > now else None

@@ -5,11 +5,11 @@ they cost more per row than the databases do.
 """
 # ruff: noqa: S608  # What the texts are put together from are names of our own tables.
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, Boolean, Column, Integer, LargeBinary, SmallInteger, Table
+from sqlalchemy import ARRAY, BigInteger, Boolean, Column, Float, Integer, LargeBinary, SmallInteger, Table
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -26,6 +26,7 @@ _TYPES: tuple[tuple[type, str], ...] = (
     (SmallInteger, "smallint"),
     (Integer, "integer"),
     (Boolean, "boolean"),
+    (Float, "double precision"),
 )
 
 
@@ -59,10 +60,10 @@ class Bulk:
         return tuple(encode([row[name] for row in values]) for name, encode in self._columns)
 
 
-def insert(table: Table, *, tail: str = "") -> Bulk:
-    """Return an INSERT of whole rows of *table*; *tail* may name ``excluded``."""
-    columns = table.c
-    names = ", ".join(columns.keys())
+def insert(table: Table, *, tail: str = "", without: Collection[str] = ()) -> Bulk:
+    """Return an INSERT of rows of *table*, whole but for the columns *without*; *tail* may name ``excluded``."""
+    columns = [column for column in table.c if column.name not in without]
+    names = ", ".join(column.name for column in columns)
     read = ", ".join(map(_read, columns))
     return Bulk(
         columns,
