@@ -74,6 +74,8 @@ async def open_history(
         async with asyncio.TaskGroup() as background:
             parts = _Parts(database, settings, HistoryMetrics(host.registry), clock or SystemClock(), background)
             keeper = parts.keeper(host.settings.retention_days)
+            # Nothing fails without partitions, but while rows move into them, readers wait.
+            await keeper.try_to_prepare()
             background.create_task(parts.settler.run())
             background.create_task(keeper.run())
             background.create_task(parts.counter.run())

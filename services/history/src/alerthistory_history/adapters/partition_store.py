@@ -93,16 +93,29 @@ async def _make(week: Week, connection: AsyncConnection) -> bool:
     # Attaching a table locks less than creating a partition does: writers of other partitions are not held up.
     await connection.exec_driver_sql(f"CREATE TABLE {week.name} (LIKE events INCLUDING DEFAULTS INCLUDING CONSTRAINTS)")
     await connection.exec_driver_sql("LOCK TABLE ONLY events IN SHARE UPDATE EXCLUSIVE MODE")
+    in_default = f"{DEFAULT} WHERE occurred_us >= {week.start} AND occurred_us < {week.end}"
+    if await _any(connection, in_default):
+        await _keep_readers_out(connection)
     await connection.exec_driver_sql(f"LOCK TABLE {DEFAULT} IN ACCESS EXCLUSIVE MODE")
-    await connection.exec_driver_sql(
-        f"WITH moved AS (DELETE FROM {DEFAULT}"  # noqa: S608  # Our names and numbers.
-        f" WHERE occurred_us >= {week.start} AND occurred_us < {week.end} RETURNING *)"
-        f" INSERT INTO {week.name} SELECT * FROM moved"
-    )
+    if await _any(connection, in_default):
+        # The lock is held already, or some came meanwhile: then it may not be got in time, and all this runs again.
+        await _keep_readers_out(connection)
+        await connection.exec_driver_sql(
+            f"WITH moved AS (DELETE FROM {in_default} RETURNING *) INSERT INTO {week.name} SELECT * FROM moved"  # noqa: S608
+        )
     await connection.exec_driver_sql(
         f"ALTER TABLE events ATTACH PARTITION {week.name} FOR VALUES FROM ({week.start}) TO ({week.end})"
     )
     return True
+
+
+async def _any(connection: AsyncConnection, rows: str) -> bool:
+    return bool(await connection.scalar(text(f"SELECT EXISTS (SELECT FROM {rows})")))  # noqa: S608  # Our own.
+
+
+async def _keep_readers_out(connection: AsyncConnection) -> None:
+    """Hold up even readers: one that knew the partitions of before would miss the rows that move."""
+    await connection.exec_driver_sql("LOCK TABLE events IN ACCESS EXCLUSIVE MODE")
 
 
 async def _drop(connection: AsyncConnection, partition: Partition) -> int:

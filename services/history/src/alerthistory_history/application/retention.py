@@ -80,6 +80,13 @@ class Keeper:
         if made := await self._partitions.prepare(self._clock.now(), weeks_ahead=_WEEKS_AHEAD):
             _LOG.info("partitions are made", partitions=list(made))
 
+    async def try_to_prepare(self) -> None:
+        """Make the partitions; when that cannot be done now, ``run`` tries again."""
+        try:
+            await self.prepare()
+        except AlertHistoryError as error:
+            _LOG.warning("partitions cannot be made yet", error=error.message)
+
     async def delete_old(self) -> dict[str, int]:
         """Delete what is old; return how many rows went, by table."""
         if self._days is None:
