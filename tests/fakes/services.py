@@ -32,7 +32,7 @@ from alerthistory.publisher.v1.publisher_service_pb2_grpc import (
 )
 from alerthistory_common import telemetry
 from alerthistory_common.component import Component
-from alerthistory_common.errors import NotFoundError, UnavailableError
+from alerthistory_common.errors import InvalidArgumentError, NotFoundError, UnavailableError
 from alerthistory_common.server import serve
 from alerthistory_common.settings import CommonSettings
 
@@ -238,30 +238,38 @@ class FakeClassifier(ClassifierServiceServicer):
     events: list[alert_pb2.AlertEvent] = field(default_factory=list)
     traceparents: list[str] = field(default_factory=list)
     verdicts: dict[str, alert_pb2.Verdict] = field(default_factory=dict)
+    refuse_names: frozenset[str] = frozenset()
     running: int = 0
     most_running: int = 0
+    most_at_once: int = 0
 
     def __post_init__(self) -> None:
         self.gate.set()
 
-    async def ClassifyAlert(
-        self, request: classifier_pb.ClassifyAlertRequest, context: Context
-    ) -> classifier_pb.ClassifyAlertResponse:
-        self.events.append(request.event)
-        self.running += 1
+    async def ClassifyAlerts(
+        self, request: classifier_pb.ClassifyAlertsRequest, context: Context
+    ) -> classifier_pb.ClassifyAlertsResponse:
+        self.events.extend(case.event for case in request.cases)
+        self.running += len(request.cases)
         self.most_running = max(self.most_running, self.running)
+        self.most_at_once = max(self.most_at_once, len(request.cases))
         try:
             await self.gate.wait()
         finally:
-            self.running -= 1
+            self.running -= len(request.cases)
         if self.is_down:
             raise UnavailableError("the fake is down")
+        if unwanted := self.refuse_names & {case.event.alert_name for case in request.cases}:
+            raise InvalidArgumentError(f"cannot judge {unwanted}")
+        return classifier_pb.ClassifyAlertsResponse(results=[self._judge(case.event) for case in request.cases])
+
+    def _judge(self, event: alert_pb2.AlertEvent) -> classifier_pb.ClassifyResult:
         if self.gives_none:
-            return classifier_pb.ClassifyAlertResponse()
+            return classifier_pb.ClassifyResult()
         severity = alert_pb2.SEVERITY_UNSPECIFIED if self.gives_nonsense else alert_pb2.SEVERITY_WARNING
         verdict = alert_pb2.Verdict(severity=severity, confidence=0.5, reasoning="because", source="rules")
-        self.verdicts[request.event.fingerprint] = verdict
-        return classifier_pb.ClassifyAlertResponse(verdict=verdict)
+        self.verdicts[event.fingerprint] = verdict
+        return classifier_pb.ClassifyResult(verdict=verdict)
 
     async def BatchGetClassifications(
         self, request: classifier_pb.BatchGetClassificationsRequest, context: Context
@@ -282,6 +290,7 @@ class FakePublisher(PublisherServiceServicer):
     """Remembers what it was told."""
 
     is_down: bool = False
+    refuse_names: frozenset[str] = frozenset()
     attempts: int = 0
     targets: list[str] = field(default_factory=list)
     published: list[publisher_pb.Publication] = field(default_factory=list)
@@ -292,6 +301,8 @@ class FakePublisher(PublisherServiceServicer):
         self.attempts += 1
         if self.is_down:
             raise UnavailableError("the fake is down")
+        if unwanted := self.refuse_names & {each.event.alert_name for each in request.publications}:
+            raise InvalidArgumentError(f"cannot publish {unwanted}")
         self.published.extend(request.publications)
         return publisher_pb.PublishAlertsResponse(
             results=[publisher_pb.PublishResult(targets=self.targets) for _ in request.publications]

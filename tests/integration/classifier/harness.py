@@ -8,6 +8,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from sqlalchemy import URL
 
+from alerthistory.alert.v1 import alert_pb2
 from alerthistory.classifier.v1 import classifier_service_pb2 as pb
 from alerthistory.classifier.v1 import classifier_service_pb2_grpc
 from alerthistory_classifier.app import open_classifier
@@ -24,18 +25,35 @@ from tests.processes import short_folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came of one event."""
+
+    result: pb.ClassifyResult
+    mode: pb.EnrichmentMode.ValueType
+
+    @property
+    def verdict(self) -> alert_pb2.Verdict:
+        """The verdict."""
+        return self.result.verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Classifier:
     """One running classifier, seen by its callers."""
 
     registry: CollectorRegistry
     service: classifier_service_pb2_grpc.ClassifierServiceStub
 
-    async def classify(self, told: AlertEvent, history: HistoryContext | None = None) -> pb.ClassifyAlertResponse:
+    async def classify(self, told: AlertEvent, history: HistoryContext | None = None) -> Answer:
         """Return the answer about *told*."""
-        request = pb.ClassifyAlertRequest(
-            event=alert_codec.event_message(told), history=alert_codec.history_message(history or HistoryContext())
-        )
-        return await self.service.ClassifyAlert(request, timeout=10)
+        answer = await self.classify_all(told, history=history)
+        return Answer(result=answer.results[0], mode=answer.mode)
+
+    async def classify_all(self, *told: AlertEvent, history: HistoryContext | None = None) -> pb.ClassifyAlertsResponse:
+        """Return the answer about all of *told*."""
+        past = alert_codec.history_message(history or HistoryContext())
+        cases = [pb.ClassifyCase(event=alert_codec.event_message(each), history=past) for each in told]
+        return await self.service.ClassifyAlerts(pb.ClassifyAlertsRequest(cases=cases), timeout=10)
 
     async def mode(self) -> tuple[str, str]:
         """Return the names of mode and source."""

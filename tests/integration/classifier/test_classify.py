@@ -69,6 +69,19 @@ async def test_an_alert_that_ends_is_still_what_it_was(store: URL, kind: EventKi
     assert unknown.verdict.severity == alert_pb2.SEVERITY_CRITICAL
 
 
+async def test_many_are_judged_at_once_each_in_its_turn(store: URL) -> None:
+    async with running(store) as classifier:
+        told = [
+            critical(fingerprint="ends-at-once"),
+            event(fingerprint="ends-at-once", kind=EventKind.RESOLVED),
+            event(fingerprint="other", labels={"alertname": "A", "severity": "info"}),
+        ]
+        given = [each.verdict.severity for each in (await classifier.classify_all(*told)).results]
+        kept = await classifier.service.ListClassifications(pb.ListClassificationsRequest())
+    assert given == [alert_pb2.SEVERITY_CRITICAL, alert_pb2.SEVERITY_CRITICAL, alert_pb2.SEVERITY_INFO]
+    assert {each.fingerprint for each in kept.classifications} == {"ends-at-once", "other"}
+
+
 async def test_an_alert_never_judged_is_not_found(store: URL) -> None:
     async with running(store) as classifier:
         for fingerprint, code in (("x\0", grpc.StatusCode.NOT_FOUND), ("", grpc.StatusCode.INVALID_ARGUMENT)):
@@ -80,14 +93,14 @@ async def test_an_alert_never_judged_is_not_found(store: URL) -> None:
 async def test_an_unknown_kind_is_refused(store: URL) -> None:
     async with running(store) as classifier:
         with pytest.raises(grpc.aio.AioRpcError) as raised:
-            await classifier.service.ClassifyAlert(pb.ClassifyAlertRequest())
+            await classifier.service.ClassifyAlerts(pb.ClassifyAlertsRequest(cases=[pb.ClassifyCase()]))
     assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
 async def test_transparent_asks_for_no_verdict(store: URL) -> None:
     async with running(store, enrichment_mode="transparent") as classifier:
         answer = await classifier.classify(critical())
-        assert not answer.HasField("verdict")
+        assert not answer.result.HasField("verdict")
         assert answer.mode == pb.ENRICHMENT_MODE_TRANSPARENT
         assert await classifier.mode() == ("TRANSPARENT", "ENVIRONMENT")
 
@@ -96,7 +109,7 @@ async def test_recommendations_are_kept_for_later(store: URL) -> None:
     mode = "transparent_with_recommendations"
     async with running(store, enrichment_mode=mode) as classifier:
         answer = await classifier.classify(critical())
-    assert answer.HasField("verdict")
+    assert answer.result.HasField("verdict")
     assert answer.mode == pb.ENRICHMENT_MODE_TRANSPARENT_WITH_RECOMMENDATIONS
 
 

@@ -12,6 +12,7 @@ from alerthistory.alert.v1 import alert_pb2
 from alerthistory.classifier.v1 import classifier_service_pb2 as classifier_pb2
 from alerthistory.history.v1 import history_service_pb2 as history_pb2
 from alerthistory.history.v1 import quarantine_pb2
+from alerthistory.history.v1 import report_service_pb2 as report_pb2
 from alerthistory.ingest.v1 import ingest_service_pb2 as ingest_pb2
 from alerthistory.publisher.v1 import delivery_pb2, target_pb2, target_service_pb2
 from alerthistory.publisher.v1 import publisher_service_pb2 as publisher_pb2
@@ -20,6 +21,7 @@ from alerthistory_common.errors import AlertHistoryError, DrainingError
 
 SERVICES = {
     "history": "alerthistory.history.v1.HistoryService",
+    "reports": "alerthistory.history.v1.ReportService",
     "ingest": "alerthistory.ingest.v1.IngestService",
     "classifier": "alerthistory.classifier.v1.ClassifierService",
     "publisher": "alerthistory.publisher.v1.PublisherService",
@@ -32,10 +34,14 @@ Handler = Any  # gRPC has no class at run time that says more.
 
 
 class FakeServices:
-    """What the services hold, and answers from it. Pages hold two items at most."""
+    """What the services hold, and answers from it. Pages hold two items at most.
+
+    ``reports`` are answers by the names of RPCs; what was asked for them is ``asked``.
+    """
 
     def __init__(self) -> None:
         self.alerts: list[alert_pb2.Alert] = []
+        self.filters: list[Any] = []
         self.occurrences: list[alert_pb2.Occurrence] = []
         self.events: list[alert_pb2.AlertEvent] = []
         self.payloads: list[ingest_pb2.Payload] = []
@@ -44,6 +50,8 @@ class FakeServices:
         self.targets: list[target_pb2.Target] = []
         self.deliveries: list[delivery_pb2.Delivery] = []
         self.mode: classifier_pb2.EnrichmentMode.ValueType = classifier_pb2.ENRICHMENT_MODE_TRANSPARENT
+        self.reports: dict[str, Any] = {}
+        self.asked: list[Any] = []
         self.error: AlertHistoryError | None = None
         self.tails = 0
         self._changed = asyncio.Condition()
@@ -84,6 +92,7 @@ class FakeServices:
 
     async def _list_alerts(self, request: history_pb2.ListAlertsRequest) -> history_pb2.ListAlertsResponse:
         wanted = request.filter
+        self.filters.append(wanted)
         found = [
             alert
             for alert in self.alerts
@@ -98,10 +107,12 @@ class FakeServices:
     async def _list_occurrences(
         self, request: history_pb2.ListOccurrencesRequest
     ) -> history_pb2.ListOccurrencesResponse:
+        self.filters.append(request.filter)
         page, token = _page(self.occurrences, request.page_size, request.page_token)
         return history_pb2.ListOccurrencesResponse(occurrences=page, next_page_token=token)
 
     async def _list_events(self, request: history_pb2.ListEventsRequest) -> history_pb2.ListEventsResponse:
+        self.filters.append(request.filter)
         found = [each for each in self.events if not request.fingerprint or each.fingerprint == request.fingerprint]
         found = found[::-1] if request.newest_first else found
         page, token = _page(found, request.page_size, request.page_token)
@@ -192,6 +203,13 @@ class FakeServices:
     async def _publisher_status(self, _: publisher_pb2.GetStatusRequest) -> publisher_pb2.GetStatusResponse:
         return publisher_pb2.GetStatusResponse(targets=2, enabled_targets=1, pending=4, delivered=50, dead=6)
 
+    def _report(self, name: str) -> Callable[[Any], Awaitable[Any]]:
+        async def answer(request: Any) -> Any:
+            self.asked.append(request)
+            return self.reports[name]
+
+        return answer
+
     def _methods(self) -> dict[str, dict[str, Handler]]:
         tail = grpc.unary_stream_rpc_method_handler(
             self._shielded_stream(self._tail_events),
@@ -205,6 +223,10 @@ class FakeServices:
                 "ListEvents": self._unary(self._list_events, history_pb2.ListEventsRequest),
                 "TailEvents": tail,
                 "GetStatus": self._unary(self._history_status, history_pb2.GetStatusRequest),
+            },
+            "reports": {
+                name: self._unary(self._report(name), getattr(report_pb2, f"{name}Request"))
+                for name in ("ListTopAlerts", "ListFlappingAlerts", "ListDurations", "ListNoise", "GetActivity")
             },
             "ingest": {
                 "IngestWebhook": self._unary(self._ingest_webhook, ingest_pb2.IngestWebhookRequest),

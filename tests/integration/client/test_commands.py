@@ -8,6 +8,7 @@ import pytest
 
 from alerthistory.alert.v1 import alert_pb2
 from alerthistory.classifier.v1 import classifier_service_pb2 as classifier_pb2
+from alerthistory.history.v1 import history_service_pb2 as history_pb2
 from alerthistory.history.v1 import quarantine_pb2
 from alerthistory.ingest.v1 import ingest_service_pb2 as ingest_pb2
 from alerthistory.publisher.v1 import delivery_pb2, target_pb2
@@ -329,3 +330,46 @@ async def test_version_and_help_need_no_server() -> None:
     version, usage = await ahctl("--version"), await ahctl("--help")
     assert version.out.startswith("ahctl ")
     assert "_AHCTL_COMPLETE=bash_source" in usage.out
+
+
+async def test_filters_go_to_the_server_as_they_are_meant(services: FakeServices, address: str) -> None:
+    options = ("-m", 'pod=~"web-.*"', "--match", "team!=", "--search", '"is full"', "--since", "2026-11-25T14:00:00Z")
+    for command in ("alerts", "history", "events"):
+        finished = await ahctl(command, *options, "--until", "2026-11-26", "--server", address)
+        assert (finished.status, finished.err) == (0, "")
+
+    alerts, occurrences, events = services.filters
+    assert alerts.changed_since == occurrences.started_since == events.occurred_since
+    assert alerts.changed_until.ToJsonString() == "2026-11-26T00:00:00Z"
+    for wanted in (alerts, occurrences, events):
+        assert [(each.name, each.op, each.value) for each in wanted.matchers] == [
+            ("pod", history_pb2.MATCH_OP_REGEX, "web-.*"),
+            ("team", history_pb2.MATCH_OP_NOT_EQUAL, ""),
+        ]
+        assert wanted.search == '"is full"'
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "why"),
+    [
+        ("-m", "pod=~(", "is no regular expression"),
+        ("-m", "pod", "is no matcher"),
+        ("--since", "yesterday", "is no time: write 2h, 7d or"),
+        ("--until", "99999999w", "is no time"),
+    ],
+)
+async def test_wrong_filters_are_named_before_anything_is_asked(option: str, value: str, why: str) -> None:
+    finished = await ahctl("history", option, value)
+
+    assert finished.status == 2
+    assert why in " ".join(finished.err.split())
+
+
+async def test_all_pages_are_printed_as_they_come(services: FakeServices, address: str) -> None:
+    services.alerts = [alert(fingerprint=f"{number:04}") for number in range(1234)]
+
+    finished = await ahctl("alerts", "--all", "--json", "--server", address)
+
+    assert [json.loads(line)["fingerprint"] for line in finished.out.splitlines()] == [
+        each.fingerprint for each in services.alerts
+    ]

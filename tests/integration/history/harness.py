@@ -20,11 +20,17 @@ from alerthistory_common import alert_codec, migrate
 from alerthistory_common.alerts import Instant, Report, Severity, Verdict
 from alerthistory_common.channels import MAX_MESSAGE_BYTES
 from alerthistory_common.component import Component
+from alerthistory_common.database import open_database
 from alerthistory_common.process import Host
 from alerthistory_common.server import serve
 from alerthistory_common.settings import CommonSettings
 from alerthistory_common.telemetry import disabled
+from alerthistory_history.adapters.partition_store import SqlPartitionStore
+from alerthistory_history.adapters.retention_store import SqlRetentionStore
+from alerthistory_history.adapters.rollup_store import SqlRollupStore
 from alerthistory_history.app import MIGRATIONS, SCHEMA, open_history
+from alerthistory_history.application.retention import Keeper
+from alerthistory_history.metrics import HistoryMetrics
 from alerthistory_history.settings import HistorySettings
 from tests import builders
 
@@ -57,6 +63,7 @@ class History:
     """One replica of the service, and a client of it."""
 
     stub: HistoryServiceStub
+    channel: grpc.aio.Channel
     component: Component
     clock: ManualClock
     registry: CollectorRegistry
@@ -133,16 +140,37 @@ async def running(url: URL, clock: ManualClock | None = None, **settings: Any) -
     clock = clock or ManualClock()
     registry = CollectorRegistry()
     database = url.render_as_string(hide_password=False)
+    retention_days = settings.pop("retention_days", None)
     own = HistorySettings(database_url=database, settle_interval_s=settings.pop("settle_interval_s", 0.05), **settings)
     with tempfile.TemporaryDirectory(prefix="ah-", dir="/tmp") as folder:
-        common, address = CommonSettings(data_dir=Path(folder)), f"unix:{folder}/h.sock"
+        common = CommonSettings(data_dir=Path(folder), retention_days=retention_days)
+        address = f"unix:{folder}/h.sock"
         host = Host(settings=common, registry=registry, telemetry=disabled())
         async with (
             open_history(host, own, clock=clock) as component,
             serve([component], address=address, settings=common, registry=registry, telemetry=disabled()),
             grpc.aio.insecure_channel(address, options=_OPTIONS) as channel,
         ):
-            yield History(stub=HistoryServiceStub(channel), component=component, clock=clock, registry=registry)
+            yield History(
+                stub=HistoryServiceStub(channel), channel=channel, component=component, clock=clock, registry=registry
+            )
+
+
+@asynccontextmanager
+async def keeping(url: URL, clock: ManualClock, *, days: int | None) -> AsyncIterator[Keeper]:
+    """Yield what deletes from the database at *url* what is older than *days*, without pauses."""
+    async with open_database(url, schema=SCHEMA) as database:
+        partitions = SqlPartitionStore(database)
+        store = SqlRetentionStore(database, partitions)
+        yield Keeper(
+            store,
+            partitions,
+            SqlRollupStore(database),
+            clock,
+            HistoryMetrics(CollectorRegistry()),
+            days=days,
+            pause_s=0,
+        )
 
 
 async def eventually(what: Callable[[], Awaitable[T]], *, within_s: float = 15.0) -> T:

@@ -105,6 +105,45 @@ async def test_what_could_not_be_published_is_published_when_the_publisher_is_ba
         assert house.metric("alerthistory_ingest_lease_takeovers_total") == 1
 
 
+async def test_while_webhooks_wait_to_be_stored_the_pipeline_makes_way() -> None:
+    async with open_house(pipeline_busy_slots=2, record_batches=1) as house:
+        await until(lambda: len(house.history.lease_sizes) > 0)
+        house.classifier.gate.clear()
+        await house.ingest(webhook(alert(f"A{n}") for n in range(20)))
+        assert house.history.record_calls[0].lease_capacity == 2
+        await until(lambda: house.history.most_leased == 20)
+        house.classifier.gate.set()
+        await until(lambda: _is_done(house))
+
+
+async def test_what_waits_for_a_call_becomes_the_next_one() -> None:
+    async with open_house(pipeline_batches=1) as house:
+        house.classifier.gate.clear()
+        await house.ingest(webhook([alert("First")]))
+        await until(lambda: house.classifier.running == 1)
+        await house.ingest(webhook(alert(f"A{n}") for n in range(40)))
+        await until(lambda: house.metric("alerthistory_ingest_pipeline_in_flight") == 41)
+        house.classifier.gate.set()
+        await until(lambda: _is_done(house))
+        assert house.classifier.most_at_once == 40
+        assert house.publisher.attempts <= 3
+
+
+async def test_an_event_that_is_refused_does_not_touch_those_in_the_same_call() -> None:
+    async with open_house() as house:
+        house.classifier.refuse_names = frozenset({"Unjudged"})
+        house.publisher.refuse_names = frozenset({"Unpublished"})
+        await house.ingest(webhook(alert(name) for name in ("A", "Unjudged", "B", "Unpublished", "C")))
+        await until(lambda: len(house.history.verdicts) == 4)
+        assert {p.event.alert_name: p.HasField("verdict") for p in house.publisher.published} == {
+            "A": True,
+            "B": True,
+            "C": True,
+            "Unjudged": False,
+        }
+        assert [work.event.alert_name for work in house.history.queue] == ["Unpublished"]
+
+
 async def test_work_of_a_dead_replica_is_taken_over_when_its_lease_is_over() -> None:
     async with open_house() as house:
         house.history.add_work("orphan", owner="dead", lease_ends_in=0.3)

@@ -1,7 +1,8 @@
 """Claims: leased, fenced, in order; and what a worker that dies leaves behind."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -19,6 +20,7 @@ from alerthistory_publisher.adapters.store import SqlDeliveryStore
 from alerthistory_publisher.adapters.tables import deliveries
 from alerthistory_publisher.app import MIGRATIONS, SCHEMA
 from alerthistory_publisher.application.dispatch import Dispatcher
+from alerthistory_publisher.application.pauses import Pauses
 from alerthistory_publisher.application.targets import TargetDirectory
 from alerthistory_publisher.application.upkeep import keep_up
 from alerthistory_publisher.domain.deliveries import (
@@ -30,10 +32,10 @@ from alerthistory_publisher.domain.deliveries import (
     Order,
     Publication,
 )
-from alerthistory_publisher.domain.outcomes import Outcome, Step, later
+from alerthistory_publisher.domain.outcomes import Outcome, Result, Step, later
 from alerthistory_publisher.domain.targets import Target
 from alerthistory_publisher.metrics import PublisherMetrics
-from alerthistory_publisher.ports import Room
+from alerthistory_publisher.ports import Advance, Room
 from tests.events import FIRED_AT, event, verdict
 from tests.fakes.receiver import Receiver
 from tests.publishers import eventually
@@ -57,7 +59,12 @@ def order(event_id: str = "1", *, target: str = "ops", fingerprint: str = "a", a
 
 
 async def claim(store: SqlDeliveryStore, *, slots: int = 8, now: Instant = FIRED_AT) -> list[Claim]:
-    return await store.claim([Room(target="ops", slots=slots, leased_until=later(now, LEASE))], now=now)
+    room = Room(target="ops", slots=slots, leased_until=later(now, LEASE))
+    return list((await store.advance((), [room], now=now)).claims)
+
+
+async def record(store: SqlDeliveryStore, claimed: Claim, step: Step) -> bool:
+    return claimed.delivery_id in (await store.advance([Result(claimed, step)], (), now=FIRED_AT)).held
 
 
 async def test_a_claim_gives_back_what_was_ordered(store: SqlDeliveryStore) -> None:
@@ -81,9 +88,9 @@ async def test_a_late_result_is_fenced_off(store: SqlDeliveryStore) -> None:
     (stalled,) = await claim(store)
     (current,) = await claim(store, now=later(FIRED_AT, LEASE))
     dead = Step(state=DeliveryState.DEAD, outcome=Outcome.PERMANENT, result="HTTP 400", status=400)
-    assert not await store.record(stalled, dead)
-    assert await store.record(current, DONE)
-    assert not await store.record(stalled, dead)
+    assert not await record(store, stalled, dead)
+    assert await record(store, current, DONE)
+    assert not await record(store, stalled, dead)
     (delivery,) = await store.list_page(DeliveryFilter(), limit=9, before=None)
     assert delivery.state is DeliveryState.DELIVERED
 
@@ -94,7 +101,7 @@ async def test_claims_stay_in_order_per_target_and_alert(store: SqlDeliveryStore
     assert {each.publication.event.event_id for each in first} == {"1", "3"}
     assert await claim(store) == []
     (blocking,) = [each for each in first if each.publication.event.event_id == "1"]
-    await store.record(blocking, DONE)
+    await record(store, blocking, DONE)
     assert [each.publication.event.event_id for each in await claim(store)] == ["2"]
 
 
@@ -137,12 +144,12 @@ class Away(SqlDeliveryStore):
     refused = 0
     is_away = True
 
-    async def record(self, claim: Claim, step: Step) -> bool:
-        """Record the result, or fail."""
-        if self.is_away:
+    async def advance(self, results: Sequence[Result], rooms: Sequence[Room], *, now: Instant) -> Advance:
+        """Record results and claim, or fail."""
+        if self.is_away and results:
             self.refused += 1
             raise StoreUnavailableError("away")
-        return await super().record(claim, step)
+        return await super().advance(results, rooms, now=now)
 
 
 async def test_a_result_that_waits_for_the_database_is_not_sent_again(store_url: URL, ops: Receiver) -> None:
@@ -157,8 +164,10 @@ async def test_a_result_that_waits_for_the_database_is_not_sent_again(store_url:
             directory,
             clock=clock,
             metrics=PublisherMetrics(new_registry()),
+            pauses=Pauses(clock),
             backoff=lambda _: timedelta(0),
             concurrency=8,
+            ahead=8,
         )
         told = Publication(event=event())
         now = clock.now()
@@ -216,10 +225,11 @@ async def test_upkeep_survives_a_defect(store_url: URL, ops: Receiver) -> None:
 class Forgetful(SqlDeliveryStore):
     """A store whose worker dies before the result is recorded."""
 
-    async def record(self, claim: Claim, step: Step) -> bool:
-        """Never return."""
-        await asyncio.Event().wait()
-        return False
+    async def advance(self, results: Sequence[Result], rooms: Sequence[Room], *, now: Instant) -> Advance:
+        """Never return with results."""
+        if results:
+            await asyncio.Event().wait()
+        return await super().advance(results, rooms, now=now)
 
 
 async def test_a_worker_killed_between_send_and_record_costs_one_repetition(store_url: URL, ops: Receiver) -> None:
@@ -236,8 +246,10 @@ async def test_a_worker_killed_between_send_and_record_costs_one_repetition(stor
                 directory,
                 clock=Ahead(ahead),
                 metrics=PublisherMetrics(new_registry()),
+                pauses=Pauses(SystemClock()),
                 backoff=lambda _: timedelta(0),
                 concurrency=8,
+                ahead=8,
             )
 
         told = Publication(event=event())
@@ -282,3 +294,25 @@ async def _run_until_received(dispatcher: Dispatcher, receiver: Receiver, *, cou
         await eventually(enough, saying=f"{count} requests came")
         await asyncio.sleep(0)
         running.cancel()
+
+
+async def test_old_deliveries_go_but_not_what_waits_nor_the_last_word_of_a_beginning(store: SqlDeliveryStore) -> None:
+    await store.order([order("1"), order("2", fingerprint="b"), order("3", target="pager")])
+    for each in await claim(store):
+        assert await record(store, each, replace(DONE, delivered_at=FIRED_AT))
+    await store.order([order("4")])
+
+    assert await store.delete_before(later(FIRED_AT, timedelta(days=1)), 10) == 1
+    assert await store.delete_before(later(FIRED_AT, timedelta(days=1)), 10) == 0
+
+    left = await store.list_page(DeliveryFilter(), limit=10, before=None)
+    assert {each.event_id for each in left} == {"2", "3", "4"}
+
+
+async def test_young_deliveries_stay(store: SqlDeliveryStore) -> None:
+    await store.order([order("1")])
+    for each in await claim(store):
+        assert await record(store, each, replace(DONE, delivered_at=FIRED_AT))
+    await store.order([order("2")])
+
+    assert await store.delete_before(FIRED_AT, 10) == 0

@@ -51,18 +51,26 @@ async def test_batches_keep_to_their_weight_and_number() -> None:
         for number in (9, 2, 3, 1, 4, 5):
             tasks.create_task(batches.submit(number))
         await _settle()
-        assert recorder.batches == [[9], [2]]
+        assert recorder.batches == [[9], [2, 3]]
         recorder.gate.set()
-    assert recorder.batches == [[9], [2], [3, 1], [4], [5]]
+    assert recorder.batches == [[9], [2, 3], [1, 4], [5]]
+
+
+async def test_what_is_submitted_in_one_turn_of_the_loop_goes_together() -> None:
+    recorder = Recorder()
+    recorder.gate.set()
+    async with batcher(recorder.handle, max_items=100, max_in_flight=4) as batches:
+        await asyncio.gather(*(batches.submit(number) for number in range(5)))
+    assert recorder.batches == [[0, 1, 2, 3, 4]]
 
 
 async def test_a_failure_reaches_every_caller_of_its_batch_and_no_other() -> None:
     recorder = Recorder()
     recorder.gate.set()
-    async with batcher(recorder.handle, max_items=100, max_in_flight=1) as batches:
-        results = await asyncio.gather(*(batches.submit(n) for n in (1, 13, 2)), return_exceptions=True)
-        assert results[0] == 10
-        assert [type(result) for result in results[1:]] == [ValueError, ValueError]
+    async with batcher(recorder.handle, max_items=2, max_in_flight=1) as batches:
+        results = await asyncio.gather(*(batches.submit(n) for n in (1, 2, 13, 4)), return_exceptions=True)
+        assert results[:2] == [10, 20]
+        assert [type(result) for result in results[2:]] == [ValueError, ValueError]
         assert await batches.submit(3) == 30
 
 
@@ -82,6 +90,7 @@ async def test_who_gives_up_before_the_batch_began_takes_the_item_back() -> None
     recorder = Recorder()
     async with batcher(recorder.handle, max_items=100, max_in_flight=1) as batches, asyncio.TaskGroup() as tasks:
         tasks.create_task(batches.submit(1))
+        await _settle()
         gone = tasks.create_task(batches.submit(2))
         await _settle()
         later = tasks.create_task(batches.submit(3))

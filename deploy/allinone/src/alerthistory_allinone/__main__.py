@@ -36,6 +36,7 @@ def main() -> None:
         settings=ALL_SETTINGS,
         serve=_serve,
         migrate=_migrate,
+        has_versions=False,
     )
 
 
@@ -91,7 +92,7 @@ def _openers(loaded: LoadedSettings, address: str) -> list[OpenComponent]:
     ]
 
 
-def _migrate(loaded: LoadedSettings) -> None:
+def _migrate(loaded: LoadedSettings, _: str | None) -> None:
     common = loaded.of(CommonSettings)
     with locked(common.data_dir):
         for service, own in (

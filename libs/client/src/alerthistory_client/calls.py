@@ -51,7 +51,8 @@ class Endpoint:
                 return NoAnswerError(f"{what} answers at {self.address}", address=self.address)
             case grpc.StatusCode.CANCELLED:
                 return UnavailableError(f"{self.service} at {self.address} ended the call")
-            case grpc.StatusCode.DEADLINE_EXCEEDED:
+            # A service that says so itself says what to do about it.
+            case grpc.StatusCode.DEADLINE_EXCEEDED if grpc_rpc_status.from_call(error) is None:
                 return DeadlineExceededError(f"{self.service} at {self.address} did not answer in {self.timeout_s:g} s")
             case grpc.StatusCode.UNIMPLEMENTED:
                 return FailedPreconditionError(f"what answers at {self.address} does not offer {self.service}")

@@ -42,14 +42,17 @@ from alerthistory_client.records import (
     PublisherStatus,
     QuarantinedPayload,
     ReplayResult,
+    RetentionPlan,
     SystemStatus,
     Target,
 )
+from alerthistory_client.reports import ReportClient
 from alerthistory_client.tailing import Position
 from alerthistory_common import alert_codec, telemetry
-from alerthistory_common.alerts import AlertEvent, Severity
+from alerthistory_common.alerts import AlertEvent, Instant, Severity
 from alerthistory_common.channels import open_channel
 from alerthistory_common.errors import AlertHistoryError, UnavailableError
+from alerthistory_common.matchers import Matcher
 
 _PAGE_SIZE = 1000
 _FIRST_PAUSE_S = 0.1
@@ -70,7 +73,7 @@ async def open_client(addresses: Addresses, *, timeout_s: float = 10.0) -> Async
 
 
 class Client:
-    """Speaks with the services; made by ``open_client``."""
+    """Speaks with the services; made by ``open_client``. What history reports is asked through ``reports``."""
 
     def __init__(self, channels: dict[Service, grpc.aio.Channel], addresses: Addresses, timeout_s: float) -> None:
         self.addresses = addresses
@@ -80,6 +83,7 @@ class Client:
         self._publisher = PublisherServiceStub(channels["publisher"])
         self._targets = TargetServiceStub(channels["publisher"])
         self._at = {each: Endpoint(service=each, address=addresses.of(each), timeout_s=timeout_s) for each in SERVICES}
+        self.reports = ReportClient(channels["history"], self._at["history"])
 
     async def send(self, payloads: Sequence[Payload]) -> list[PayloadResult]:
         """Store *payloads*, 1000 at most; return one result each, in order. Sending again changes nothing."""
@@ -122,14 +126,26 @@ class Client:
         namespace: str = "",
         is_firing: bool | None = None,
         severity: Severity | None = None,
+        matchers: Sequence[Matcher] = (),
+        search: str = "",
+        since: Instant | None = None,
+        until: Instant | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[Alert]:
-        """Iterate over the alerts that meet every condition given, last changed first."""
+        """Iterate over the alerts that meet every condition given, last changed first.
+
+        *search* holds words and phrases in double quotes, which name, summary or description must have. The last change
+        is not before *since*, and before *until*.
+        """
         wanted = history_pb2.AlertFilter(
             alert_name=name,
             namespace=namespace,
             is_firing=is_firing,
             severity=alert_codec.severity_message(severity),
+            matchers=map(codec.matcher_message, matchers),
+            search=search,
+            changed_since=codec.optional_timestamp(since),
+            changed_until=codec.optional_timestamp(until),
         )
 
         async def page(size: int, token: str) -> tuple[list[Alert], str]:
@@ -140,10 +156,34 @@ class Client:
         return _paged(page, limit)
 
     def list_occurrences(
-        self, *, name: str = "", status: str = "", fingerprint: str = "", limit: int | None = None
+        self,
+        *,
+        name: str = "",
+        namespace: str = "",
+        severity_label: str = "",
+        status: str = "",
+        fingerprint: str = "",
+        matchers: Sequence[Matcher] = (),
+        search: str = "",
+        since: Instant | None = None,
+        until: Instant | None = None,
+        limit: int | None = None,
     ) -> AsyncIterator[Occurrence]:
-        """Iterate over the occurrences that meet every condition given, latest start first."""
-        wanted = history_pb2.OccurrenceFilter(alert_name=name, status=status, fingerprint=fingerprint)
+        """Iterate over the occurrences that meet every condition given, latest start first.
+
+        The start is not before *since*, and before *until*.
+        """
+        wanted = history_pb2.OccurrenceFilter(
+            alert_name=name,
+            namespace=namespace,
+            severity_label=severity_label,
+            status=status,
+            fingerprint=fingerprint,
+            matchers=map(codec.matcher_message, matchers),
+            search=search,
+            started_since=codec.optional_timestamp(since),
+            started_until=codec.optional_timestamp(until),
+        )
 
         async def page(size: int, token: str) -> tuple[list[Occurrence], str]:
             request = history_pb2.ListOccurrencesRequest(filter=wanted, page_size=size, page_token=token)
@@ -153,13 +193,38 @@ class Client:
         return _paged(page, limit)
 
     def list_events(
-        self, fingerprint: str = "", *, newest_first: bool = True, limit: int | None = None
+        self,
+        fingerprint: str = "",
+        *,
+        name: str = "",
+        namespace: str = "",
+        is_firing: bool | None = None,
+        severity: Severity | None = None,
+        matchers: Sequence[Matcher] = (),
+        search: str = "",
+        since: Instant | None = None,
+        until: Instant | None = None,
+        newest_first: bool = True,
+        limit: int | None = None,
     ) -> AsyncIterator[AlertEvent]:
-        """Iterate over the events of one alert, or of all."""
+        """Iterate over the events of one alert, or of all, that meet every condition given.
+
+        *is_firing* is whether the alert fires afterwards. The event is not before *since*, and before *until*.
+        """
+        wanted = history_pb2.EventFilter(
+            alert_name=name,
+            namespace=namespace,
+            is_firing=is_firing,
+            severity=alert_codec.severity_message(severity),
+            matchers=map(codec.matcher_message, matchers),
+            search=search,
+            occurred_since=codec.optional_timestamp(since),
+            occurred_until=codec.optional_timestamp(until),
+        )
 
         async def page(size: int, token: str) -> tuple[list[AlertEvent], str]:
             request = history_pb2.ListEventsRequest(
-                fingerprint=fingerprint, newest_first=newest_first, page_size=size, page_token=token
+                fingerprint=fingerprint, newest_first=newest_first, page_size=size, page_token=token, filter=wanted
             )
             response = await self._at["history"].call(self._history.ListEvents, request)
             return [codec.event(each) for each in response.events], response.next_page_token
@@ -208,6 +273,12 @@ class Client:
             classifier=classifier.result(),
             publisher=publisher.result(),
         )
+
+    async def plan_retention(self, *, days: int | None = None) -> RetentionPlan:
+        """Return what retention would delete now, with the days that are set or with *days*; nothing is deleted."""
+        request = history_pb2.PlanRetentionRequest(days=days or 0)
+        response = await self._at["history"].call(self._history.PlanRetention, request)
+        return codec.retention_plan(response)
 
     async def list_targets(self) -> list[Target]:
         """Return all targets in the order of their configuration."""

@@ -40,17 +40,21 @@ from alerthistory_client.records import (
     QuarantinedPayload,
     Refusal,
     ReplayResult,
+    RetentionPlan,
+    RetentionTable,
     Target,
 )
 from alerthistory_common import alert_codec
 from alerthistory_common.alerts import AlertEvent, EventKind, Fingerprint, Instant
 from alerthistory_common.errors import FailedPreconditionError
+from alerthistory_common.matchers import Matcher, MatchOp
 
 _E = TypeVar("_E", bound=StrEnum)
 
 FORMATS = {each: ingest_pb2.PayloadFormat.Value(f"PAYLOAD_FORMAT_{each.name}") for each in PayloadFormat}
 MODES = {each: classifier_pb2.EnrichmentMode.Value(f"ENRICHMENT_MODE_{each.name}") for each in EnrichmentMode}
 _STATES = {each: delivery_pb2.DeliveryState.Value(f"DELIVERY_STATE_{each.name}") for each in DeliveryState}
+_MATCH_OPS = {each: history_pb2.MatchOp.Value(f"MATCH_OP_{each.name}") for each in MatchOp}
 _SOURCES = {each: classifier_pb2.ModeSource.Value(f"MODE_SOURCE_{each.name}") for each in ModeSource}
 
 
@@ -100,6 +104,16 @@ def event(message: alert_pb2.AlertEvent) -> AlertEvent:
         return alert_codec.event(message)
     except ValueError as error:
         raise _too_old(str(error)) from error
+
+
+def matcher_message(matcher: Matcher) -> history_pb2.LabelMatcher:
+    """Return *matcher* as a message."""
+    return history_pb2.LabelMatcher(name=matcher.name, op=_MATCH_OPS[matcher.op], value=matcher.value)
+
+
+def optional_timestamp(moment: Instant | None) -> Timestamp | None:
+    """Return *moment* as a message, if there is one."""
+    return None if moment is None else alert_codec.timestamp(moment)
 
 
 def payload_message(payload: Payload) -> ingest_pb2.Payload:
@@ -218,6 +232,25 @@ def history_status(message: history_pb2.GetStatusResponse) -> HistoryStatus:
         database_size_bytes=message.database_size_bytes,
         database_type=message.database_type,
         started_at=alert_codec.instant(message.started_at),
+    )
+
+
+def retention_plan(message: history_pb2.PlanRetentionResponse) -> RetentionPlan:
+    """Return the plan in *message*."""
+    return RetentionPlan(
+        configured_days=message.configured_days or None,
+        days=message.days or None,
+        cutoff=_optional(message.HasField("cutoff"), message.cutoff),
+        tables=tuple(
+            RetentionTable(
+                table=each.table,
+                rows=each.rows,
+                bytes=each.bytes,
+                total_rows=each.total_rows,
+                total_bytes=each.total_bytes,
+            )
+            for each in message.tables
+        ),
     )
 
 

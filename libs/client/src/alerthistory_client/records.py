@@ -225,6 +225,27 @@ class HistoryStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionTable:
+    """What retention would delete from one table, and how large that is; sizes may be estimates."""
+
+    table: str
+    rows: int
+    bytes: int
+    total_rows: int
+    total_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionPlan:
+    """What would go now. ``configured_days`` is None when it is off, ``days`` when none were asked for."""
+
+    configured_days: int | None
+    days: int | None
+    cutoff: Instant | None
+    tables: tuple[RetentionTable, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IngestStatus:
     """The figures of one replica of ingest."""
 

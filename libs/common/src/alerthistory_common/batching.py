@@ -37,6 +37,7 @@ class Batcher(Generic[T, R]):
         self._weigh = weigh
         self._waiting: OrderedDict[asyncio.Future[R], T] = OrderedDict()
         self._in_flight = 0
+        self._is_starting = False
         self._is_closed = False
         self._context = contextvars.copy_context()
 
@@ -57,11 +58,20 @@ class Batcher(Generic[T, R]):
             self._waiting.pop(future, None)
 
     def _start_more(self) -> None:
-        while self._waiting and self._in_flight < self._max_in_flight:
+        if self._waiting and not self._is_starting and self._in_flight < self._max_in_flight:
+            self._is_starting = True
             self._in_flight += 1
             # A batch belongs to no single caller: the deadline and the span of whoever began it must not be its own,
             # nor, under load, those of every batch after it.
-            self._tasks.create_task(self._run(self._next_batch()), context=self._context.copy())
+            self._tasks.create_task(self._begin(), context=self._context.copy())
+
+    async def _begin(self) -> None:
+        """Run what waits now: all that was submitted in the same turn of the loop goes together."""
+        self._is_starting = False
+        batch = self._next_batch()
+        if batch:
+            self._start_more()  # What did not fit.
+        await self._run(batch)
 
     def _next_batch(self) -> list[tuple[T, asyncio.Future[R]]]:
         batch: list[tuple[T, asyncio.Future[R]]] = []
@@ -77,7 +87,7 @@ class Batcher(Generic[T, R]):
 
     async def _run(self, batch: list[tuple[T, asyncio.Future[R]]]) -> None:
         try:
-            results = await self._handle([item for item, _ in batch])
+            results = await self._handle([item for item, _ in batch]) if batch else ()
         except Exception as error:  # noqa: BLE001  # Every caller gets the error; none is answered here.
             for _, future in batch:
                 if not future.done():

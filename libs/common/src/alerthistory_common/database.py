@@ -11,23 +11,29 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, ExceptionContext, event, text
+import structlog
+from sqlalchemy import URL, event, text
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from alerthistory_common.database_problems import problem_of
 from alerthistory_common.database_urls import parse
 from alerthistory_common.errors import AlertHistoryError, StoreUnavailableError
+from alerthistory_common.postgresql import Pool, open_engine
 from alerthistory_common.settings import CommonSettings
 
 T = TypeVar("T")
 Work = Callable[[AsyncConnection], Awaitable[T]]
 
-_TRY_AGAIN = frozenset({"40001", "40P01"})
+# Serialisation failures and deadlocks; a lock not got in time, for those who set a lock_timeout; a partition that came
+# while a row was on its way into the default one (PostgreSQL calls that a violated check, and our tables have none).
+_TRY_AGAIN = frozenset({"40001", "40P01", "55P03", "23514"})
 _ATTEMPTS = 5
 # SQLSTATE class 54: a row or an index key is larger than the server takes.
 _PROGRAM_LIMIT = "54"
-_READ_ONLY = "25006"
+_STATEMENT_TIMEOUT = "57014"
+_LOG = structlog.get_logger(__name__)
 
 
 class StoreRefusedError(AlertHistoryError):
@@ -35,6 +41,10 @@ class StoreRefusedError(AlertHistoryError):
 
     code = "INVALID_ARGUMENT"
     reason = "STORE_REFUSED"
+
+
+class StoreBusyError(StoreUnavailableError):
+    """The database answers, but has no time for this: no connection was free, or the statement took too long."""
 
 
 def database_url(common: CommonSettings, own: str, service: str) -> URL:
@@ -45,21 +55,34 @@ def database_url(common: CommonSettings, own: str, service: str) -> URL:
 
 
 class Database:
-    """Runs work in transactions. Raises StoreUnavailableError while the database is away."""
+    """Runs work in transactions. Raises StoreUnavailableError while the database is away.
 
-    def __init__(self, reader: AsyncEngine, writer: AsyncEngine) -> None:
+    Callers learn only that it is; why stands in ``problem``, and once in the log.
+    """
+
+    def __init__(self, reader: AsyncEngine, writer: AsyncEngine, *, open_limit_s: float | None = None) -> None:
         self._reader = reader
         self._writer = writer
+        self._open_limit_s = open_limit_s
+        self.problem = ""
 
     @property
     def dialect(self) -> str:
         """``postgresql`` or ``sqlite``."""
         return self._writer.dialect.name
 
+    @property
+    def server_version(self) -> tuple[Any, ...] | None:
+        """PostgreSQL's version, such as (16, 4), once it was reached; None for SQLite."""
+        return getattr(self._writer.dialect, "server_version_info", None) if self.dialect == "postgresql" else None
+
     async def read(self, work: Work[T]) -> T:
-        """Return the result of *work*, run in a transaction that is rolled back."""
-        async with translated_errors(), self._reader.connect() as connection:
-            return await work(connection)
+        """Return the result of *work*, which only reads, run in a transaction."""
+        async with self._watched(), self._connected(self._reader) as connection:
+            result = await work(connection)
+            # After a rollback the driver forgets all statements that the connection had prepared.
+            await connection.commit()
+            return result
 
     async def write(self, work: Work[T]) -> T:
         """Return the result of *work* once it is committed, durably.
@@ -68,13 +91,20 @@ class Database:
         """
         for attempt in range(_ATTEMPTS):
             try:
-                async with translated_errors(), self._writer.begin() as connection:
+                async with self._watched(), self._connected(self._writer) as connection, connection.begin():
                     return await work(connection)
             except _TryAgainError as error:
                 if attempt == _ATTEMPTS - 1:
                     raise StoreUnavailableError("the database is too contended") from error
                 await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311  # Jitter is no secret.
         raise AssertionError("the loop returns or raises")
+
+    async def checkpoint(self) -> None:
+        """Let SQLite write its log into its file, which then shrinks by what was freed; waits for nobody."""
+        async with translated_errors(), self._writer.connect() as connection:
+            raw = await connection.get_raw_connection()
+            if (driver := raw.driver_connection) is not None:
+                await driver.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     async def is_available(self) -> bool:
         """Whether the database answers within a second."""
@@ -85,13 +115,48 @@ class Database:
             return False
         return True
 
+    @asynccontextmanager
+    async def _connected(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+        connection = engine.connect()
+        # A server that hangs does not even answer whether a kept connection still works.
+        async with asyncio.timeout(self._open_limit_s):
+            await connection.start()
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+    @asynccontextmanager
+    async def _watched(self) -> AsyncIterator[None]:
+        """Turn the driver's errors into ours, and say once that the database went away, and once that it is back."""
+        try:
+            async with translated_errors():
+                yield
+        except StoreUnavailableError as error:
+            if not isinstance(error, StoreBusyError):
+                self._is_away(error.__cause__ or error)
+            raise
+        if self.problem:
+            self.problem = ""
+            _LOG.info("the database is back")
+
+    def _is_away(self, error: BaseException) -> None:
+        is_postgresql = self.dialect == "postgresql"
+        problem = problem_of(error, self._writer.url) if is_postgresql else str(getattr(error, "orig", error))
+        if not self.problem:
+            _LOG.warning("the database is away", problem=problem)
+        self.problem = problem
+
 
 @asynccontextmanager
-async def open_database(url: URL, *, schema: str, pool_size: int = 5) -> AsyncIterator[Database]:
-    """Yield the database at *url*; PostgreSQL's objects live in *schema*."""
-    engines = (
-        _postgresql_engines(url, schema, pool_size) if url.get_backend_name() == "postgresql" else _sqlite_engines(url)
-    )
+async def open_database(url: URL, *, schema: str, pool: Pool | None = None) -> AsyncIterator[Database]:
+    """Yield the database at *url*; PostgreSQL's objects live in *schema*, and its connections keep to *pool*."""
+    if url.get_backend_name() == "postgresql":
+        pool = pool or Pool()
+        async with open_engine(url, schema=schema, pool=pool) as engine:
+            yield Database(engine, engine, open_limit_s=pool.open_limit_s)
+        return
+    engines = _sqlite_engines(url)
     try:
         yield Database(*engines)
     finally:
@@ -112,6 +177,10 @@ def _translated(error: DBAPIError | PoolTimeoutError | OSError) -> Exception:
     sqlstate = _sqlstate(error)
     if sqlstate in _TRY_AGAIN:
         return _TryAgainError()
+    if isinstance(error, PoolTimeoutError):
+        return StoreBusyError("all connections to the database were in use for too long")
+    if sqlstate == _STATEMENT_TIMEOUT:
+        return StoreBusyError("the database took too long")
     if isinstance(error, DataError | IntegrityError) or sqlstate.startswith(_PROGRAM_LIMIT):
         return StoreRefusedError("the database cannot hold this", sqlstate=sqlstate)
     if isinstance(error, DBAPIError) and not isinstance(error, OperationalError | InterfaceError):
@@ -125,33 +194,6 @@ def _sqlstate(error: BaseException) -> str:
 
 class _TryAgainError(Exception):
     """The database asks for the transaction to be run again."""
-
-
-def _postgresql_engines(url: URL, schema: str, pool_size: int) -> tuple[AsyncEngine, AsyncEngine]:
-    engine = create_async_engine(
-        url,
-        pool_size=pool_size,
-        max_overflow=0,
-        pool_timeout=2,
-        pool_recycle=1800,
-        pool_pre_ping=True,
-        connect_args={
-            "options": f"-c search_path={schema} -c statement_timeout=30s -c idle_in_transaction_session_timeout=30s",
-            "connect_timeout": 3,
-            "target_session_attrs": "read-write",
-            "keepalives_idle": 30,
-            "tcp_user_timeout": 15_000,
-            "application_name": f"alerthistory-{schema}",
-        },
-    )
-
-    @event.listens_for(engine.sync_engine, "handle_error")
-    def leave_standby(context: ExceptionContext) -> None:
-        # After a failover: the old primary still answers, and a kept connection would stay with it.
-        if _sqlstate(context.original_exception) == _READ_ONLY:
-            context.is_disconnect = True
-
-    return engine, engine
 
 
 def _sqlite_engines(url: URL) -> tuple[AsyncEngine, AsyncEngine]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import yaml
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -72,17 +72,50 @@ class CommonSettings(Settings):
 
     section: ClassVar[str] = "common"
     model_config = SettingsConfigDict(env_prefix=PREFIX)
-    legacy_names: ClassVar[Mapping[str, str]] = {"database_url": "DATABASE_URL", "redis_url": "REDIS_URL"}
+    legacy_names: ClassVar[Mapping[str, str]] = {
+        "database_url": "DATABASE_URL",
+        "redis_url": "REDIS_URL",
+        "retention_days": "RETENTION_DAYS",
+    }
 
     data_dir: Path = Field(Path("data"), description="Folder of the SQLite files and the Unix socket.")
     database_url: SharedDatabaseUrl = Field(
         "",
         description="`postgresql://…` for all services; empty: SQLite files. (Legacy name: `DATABASE_URL`)",
     )
+    database_pool_min: int = Field(
+        1, ge=0, le=500, description="Connections to PostgreSQL that each service keeps open."
+    )
+    database_pool_max: int = Field(8, ge=5, le=500, description="The most connections that each service opens.")
+    database_pool_lifetime_s: float = Field(
+        1800, ge=1, le=604_800, description="Seconds after which a connection is replaced when it is next used."
+    )
+    database_pool_idle_s: float = Field(
+        300, ge=1, le=86_400, description="Seconds after which PostgreSQL closes a connection that nobody used."
+    )
+    database_pool_timeout_s: float = Field(
+        2, gt=0, le=60, description="Seconds to wait for a free connection before answering UNAVAILABLE."
+    )
+    database_connect_timeout_s: int = Field(3, ge=2, le=60, description="Seconds that opening a connection may take.")
+    database_statement_timeout_s: float = Field(
+        30, ge=1, le=3600, description="Seconds after which PostgreSQL ends a statement, or an idle transaction."
+    )
+    database_pgbouncer: bool = Field(
+        default=False,
+        description="Whether PgBouncer pools transactions in between: nothing is prepared or set for a session.",
+    )
     redis_url: RedisUrl = Field(
         "",
-        description="`redis://…`, `rediss://…` or `unix:///…`, which shares the enrichment mode; empty: the "
-        "classifier's database does. (Legacy name: `REDIS_URL`)",
+        description="`redis://…`, `rediss://…` or `unix:///…`, by which replicas share the enrichment mode, wake "
+        "each other's tails and keep targets' pauses; empty: the classifier's database has the "
+        "mode. (Legacy name: `REDIS_URL`)",
+    )
+    retention_days: int | None = Field(
+        None,
+        ge=1,
+        le=36_500,
+        description="Days after which what was last received so long ago is deleted; what fires, waits or could not be "
+        "delivered stays. Empty: nothing is ever deleted. (Legacy name: `RETENTION_DAYS`)",
     )
     auth: Literal["", "none"] = Field(
         "", description="`none` allows listening beyond this machine without authentication."
@@ -106,6 +139,13 @@ class CommonSettings(Settings):
         le=600,
         description="Seconds between turning unready and refusing calls, for load balancers to notice.",
     )
+
+    @field_validator("database_pool_max")
+    @classmethod
+    def _max_is_not_below_min(cls, value: int, context: ValidationInfo) -> int:
+        if value < context.data.get("database_pool_min", 0):
+            raise ValueError("must not be smaller than the setting database_pool_min")
+        return value
 
 
 def load(*classes: type[_S]) -> tuple[_S, ...]:

@@ -9,7 +9,7 @@ import grpc
 import structlog
 
 from alerthistory.classifier.v1 import classifier_service_pb2_grpc
-from alerthistory_classifier.adapters.redis_mode import open_redis_mode
+from alerthistory_classifier.adapters.redis_mode import RedisMode
 from alerthistory_classifier.adapters.store import SqlVerdictStore
 from alerthistory_classifier.application.classify import Classifying
 from alerthistory_classifier.application.importing import Importing
@@ -24,7 +24,10 @@ from alerthistory_common import migrate
 from alerthistory_common.clock import Clock, SystemClock
 from alerthistory_common.component import Component
 from alerthistory_common.database import database_url, open_database
+from alerthistory_common.postgresql import Pool
 from alerthistory_common.process import Host
+from alerthistory_common.redis import open_redis
+from alerthistory_common.retention import deleting_daily
 
 SCHEMA = "classifier"
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -41,14 +44,20 @@ async def open_classifier(
         _LOG.warning("ENRICHMENT_MODE is none of the modes and is ignored", value=ignored[:50])
     url = database_url(host.settings, settings.database_url, SCHEMA)
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(open_database(url, schema=SCHEMA))
+        database = await stack.enter_async_context(open_database(url, schema=SCHEMA, pool=Pool.of(host.settings)))
         await migrate.require_current(database, scripts=MIGRATIONS, program="alerthistory-classifier")
         store, metrics = SqlVerdictStore(database), ClassifierMetrics(host.registry)
+        redis = await stack.enter_async_context(
+            open_redis(host.settings.redis_url, name=SCHEMA, registry=host.registry)
+        )
+        await stack.enter_async_context(
+            deleting_daily(store.delete_before, what="verdicts", days=host.settings.retention_days, clock=clock)
+        )
         patience = await stack.enter_async_context(open_patience())
         keeping = await stack.enter_async_context(open_keeping(store, patience))
         modes = Modes(
             store,
-            await stack.enter_async_context(open_redis_mode(host.settings.redis_url)),
+            RedisMode(redis) if redis else None,
             configured=configured(settings.enrichment_mode),
             patience=patience,
             clock=clock,

@@ -5,14 +5,14 @@ from typing import Any
 import grpc
 
 from alerthistory.classifier.v1 import classifier_service_pb2, classifier_service_pb2_grpc
-from alerthistory_classifier.application.classify import Classifying
+from alerthistory_classifier.application.classify import Case, Classifying
 from alerthistory_classifier.application.importing import Importing
 from alerthistory_classifier.application.modes import Modes
 from alerthistory_classifier.domain.modes import Mode, ModeSource
 from alerthistory_classifier.past_codec import past_classifications
 from alerthistory_classifier.ports import Classification, Place
 from alerthistory_common import alert_codec, paging
-from alerthistory_common.alerts import AlertEvent, Fingerprint
+from alerthistory_common.alerts import Fingerprint, Verdict
 from alerthistory_common.clock import Clock
 from alerthistory_common.errors import (
     FieldViolation,
@@ -39,14 +39,14 @@ class ClassifierServicer(classifier_service_pb2_grpc.ClassifierServiceServicer):
         self._modes = modes
         self._started_at = clock.now()
 
-    async def ClassifyAlert(  # noqa: N802  # gRPC's spelling, as below.
-        self, request: classifier_service_pb2.ClassifyAlertRequest, context: Context
-    ) -> classifier_service_pb2.ClassifyAlertResponse:
-        """Judge one alert and store the verdict."""
-        verdict, mode = await self._classifying.classify(_event(request), alert_codec.history(request.history))
-        return classifier_service_pb2.ClassifyAlertResponse(
-            verdict=None if verdict is None else alert_codec.verdict_message(verdict), mode=_MODES[mode]
-        )
+    async def ClassifyAlerts(  # noqa: N802  # gRPC's spelling, as below.
+        self, request: classifier_service_pb2.ClassifyAlertsRequest, context: Context
+    ) -> classifier_service_pb2.ClassifyAlertsResponse:
+        """Judge alerts and store the verdicts."""
+        if len(request.cases) > _MAX_ITEMS:
+            raise _invalid("cases", f"must hold at most {_MAX_ITEMS}")
+        verdicts, mode = await self._classifying.classify(_cases(request))
+        return classifier_service_pb2.ClassifyAlertsResponse(results=map(_result, verdicts), mode=_MODES[mode])
 
     async def GetClassification(  # noqa: N802
         self, request: classifier_service_pb2.GetClassificationRequest, context: Context
@@ -154,11 +154,23 @@ def _place(cursor: paging.Cursor | None) -> Place | None:
         raise PageTokenMismatchError("page_token is not one of ours") from error
 
 
-def _event(request: classifier_service_pb2.ClassifyAlertRequest) -> AlertEvent:
-    try:
-        return alert_codec.event(request.event)
-    except ValueError as error:
-        raise _invalid("event.kind", str(error)) from error
+def _cases(request: classifier_service_pb2.ClassifyAlertsRequest) -> list[Case]:
+    """Return the cases; raise InvalidArgumentError naming every one that cannot be understood."""
+    found, violations = [], []
+    for number, message in enumerate(request.cases):
+        try:
+            found.append(Case(alert_codec.event(message.event), alert_codec.history(message.history)))
+        except ValueError as error:
+            violations.append(FieldViolation(field=f"cases[{number}].event.kind", description=str(error)))
+    if violations:
+        raise InvalidArgumentError("some events cannot be understood", *violations)
+    return found
+
+
+def _result(verdict: Verdict | None) -> classifier_service_pb2.ClassifyResult:
+    return classifier_service_pb2.ClassifyResult(
+        verdict=None if verdict is None else alert_codec.verdict_message(verdict)
+    )
 
 
 def _invalid(field: str, description: str) -> InvalidArgumentError:

@@ -3,9 +3,9 @@
 from alerthistory_common import migrate, program
 from alerthistory_common.database import database_url
 from alerthistory_common.process import run_process
-from alerthistory_common.program import LoadedSettings
+from alerthistory_common.program import LoadedSettings, Task
 from alerthistory_common.settings import CommonSettings
-from alerthistory_history.app import MIGRATIONS, SCHEMA, open_history
+from alerthistory_history.app import MIGRATIONS, SCHEMA, open_history, rebuild_rollups
 from alerthistory_history.settings import HistorySettings
 
 
@@ -17,6 +17,14 @@ def main() -> None:
         settings=(CommonSettings, HistorySettings),
         serve=_serve,
         migrate=_migrate,
+        tasks=[
+            Task(
+                group="rollups",
+                name="rebuild",
+                description="forget the counts that reports read, and count the log anew, as far as it reaches back",
+                run=_rebuild,
+            )
+        ],
     )
 
 
@@ -31,9 +39,14 @@ async def _serve(loaded: LoadedSettings) -> None:
     )
 
 
-def _migrate(loaded: LoadedSettings) -> None:
+def _migrate(loaded: LoadedSettings, version: str | None) -> None:
     common, own = loaded.of(CommonSettings), loaded.of(HistorySettings)
-    migrate.upgrade(database_url(common, own.database_url, SCHEMA), schema=SCHEMA, scripts=MIGRATIONS)
+    url = database_url(common, own.database_url, SCHEMA)
+    migrate.upgrade(url, schema=SCHEMA, scripts=MIGRATIONS, to=version)
+
+
+async def _rebuild(loaded: LoadedSettings) -> None:
+    await rebuild_rollups(loaded.of(CommonSettings), loaded.of(HistorySettings))
 
 
 if __name__ == "__main__":

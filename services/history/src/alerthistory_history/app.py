@@ -11,34 +11,50 @@ import structlog
 
 from alerthistory.history.v1 import history_service_pb2 as pb
 from alerthistory.history.v1 import history_service_pb2_grpc as pb_grpc
+from alerthistory.history.v1 import report_service_pb2 as report_pb
+from alerthistory.history.v1 import report_service_pb2_grpc as report_pb_grpc
 from alerthistory_common import migrate
 from alerthistory_common.batching import batcher
 from alerthistory_common.clock import Clock, SystemClock
 from alerthistory_common.component import Component
 from alerthistory_common.database import Database, database_url, open_database
+from alerthistory_common.postgresql import Pool
 from alerthistory_common.process import Host
+from alerthistory_common.redis import open_redis
+from alerthistory_common.settings import CommonSettings
 
+from .adapters import wake_ups
 from .adapters.event_store import SqlEventStore
 from .adapters.import_store import SqlImportStore
 from .adapters.older_service import holds_older_service
+from .adapters.partition_store import SqlPartitionStore
 from .adapters.quarantine_store import Limits, SqlQuarantineStore
 from .adapters.read_store import SqlReadStore
 from .adapters.record_store import Later, SqlRecordStore
+from .adapters.report_store import SqlReportStore
+from .adapters.retention_store import SqlRetentionStore
+from .adapters.rollup_store import SqlRollupStore
 from .adapters.work_store import SqlWorkStore
+from .application.counting import EventCounter, Progress
 from .application.importing import Importer
+from .application.patience import Patience
 from .application.pulse import Pulse
 from .application.recording import Committer, Recorder, weight
+from .application.reports import Reports
+from .application.retention import Keeper
 from .application.settling import Settler
 from .application.tailing import Tails
 from .application.working import Queue
 from .domain.state import Policy
 from .metrics import HistoryMetrics
+from .report_servicer import ReportServicer
 from .servicer import HistoryServicer, UseCases
 from .settings import HistorySettings
 
 SCHEMA = "history"
 MIGRATIONS = Path(__file__).parent / "migrations"
 
+_SQLITE_BLOCK = 1000
 _LOG = structlog.get_logger(__name__)
 
 
@@ -47,22 +63,47 @@ async def open_history(
     host: Host, settings: HistorySettings, *, clock: Clock | None = None
 ) -> AsyncIterator[Component]:
     """Yield the history service, opened and wired; tests bring their own *clock*."""
-    if settings.retention_days is not None:
-        _LOG.warning("retention is not built yet: nothing is deleted", retention_days=settings.retention_days)
     url = database_url(host.settings, settings.database_url, SCHEMA)
-    async with open_database(url, schema=SCHEMA, pool_size=settings.database_pool_size) as database:
+    async with (
+        open_database(url, schema=SCHEMA, pool=Pool.of(host.settings)) as database,
+        open_redis(host.settings.redis_url, name=SCHEMA, registry=host.registry) as redis,
+    ):
         await migrate.require_current(database, scripts=MIGRATIONS, program="alerthistory-history")
         if await holds_older_service(database):
             _LOG.warning("this database holds the history of the older service: bring it over with `ahctl import URL`")
         async with asyncio.TaskGroup() as background:
             parts = _Parts(database, settings, HistoryMetrics(host.registry), clock or SystemClock(), background)
+            keeper = parts.keeper(host.settings.retention_days)
+            # Nothing fails without partitions, but while rows move into them, readers wait.
+            await keeper.try_to_prepare()
             background.create_task(parts.settler.run())
+            background.create_task(keeper.run())
+            background.create_task(parts.counter.run())
             try:
-                async with _recorder(parts, settings) as recorder:
-                    yield _component(parts, recorder)
+                async with wake_ups.shared(parts.pulse, redis), _recorder(parts, settings) as recorder:
+                    yield _component(parts, recorder, keeper)
             finally:
                 parts.tails.drain()
                 await parts.settler.stop()
+                await keeper.stop()
+                await parts.counter.stop()
+
+
+async def rebuild_rollups(common: CommonSettings, settings: HistorySettings) -> None:
+    """Count the whole log anew. The service may run meanwhile; it refuses reports until the counts are there again.
+
+    A run that breaks off has lost nothing: the service, or another run, goes on where it stood.
+    """
+    url = database_url(common, settings.database_url, SCHEMA)
+    async with open_database(url, schema=SCHEMA) as database:
+        await migrate.require_current(database, scripts=MIGRATIONS, program="alerthistory-history")
+        store, progress = SqlRollupStore(database), Progress()
+        await store.reset()
+        counter = EventCounter(
+            store, SystemClock(), progress, block=_block(database, settings), interval_s=settings.rollup_interval_s
+        )
+        await counter.count_all()
+        _LOG.info("the log is counted", events=progress.events)
 
 
 class _Parts:
@@ -80,6 +121,7 @@ class _Parts:
         self.database, self.metrics, self.clock = database, metrics, clock
         self.started_at = clock.now()
         self.pulse = Pulse()
+        self.patience = Patience(timedelta(seconds=settings.query_timeout_s))
         self.events = SqlEventStore(database)
         self.records = SqlRecordStore(
             database,
@@ -92,7 +134,21 @@ class _Parts:
         work = SqlWorkStore(database, lease_duration=lease)
         self.queue = Queue(work, clock, lease_duration=lease)
         self.tails = Tails(self.events, self.pulse)
+        self.rollups = SqlRollupStore(database)
+        self.counter = EventCounter(
+            self.rollups,
+            self.clock,
+            metrics,
+            block=_block(database, settings),
+            interval_s=settings.rollup_interval_s,
+        )
         self.settler = Settler(self.records, work, clock, metrics, self.pulse, interval_s=settings.settle_interval_s)
+
+    def keeper(self, days: int | None) -> Keeper:
+        """Return what keeps the store in shape, and what is older than *days* out of it."""
+        partitions = SqlPartitionStore(self.database)
+        store = SqlRetentionStore(self.database, partitions)
+        return Keeper(store, partitions, self.rollups, self.clock, self.metrics, days=days)
 
 
 @asynccontextmanager
@@ -105,7 +161,7 @@ async def _recorder(parts: _Parts, settings: HistorySettings) -> AsyncIterator[R
         yield Recorder(batches, parts.metrics)
 
 
-def _component(parts: _Parts, recorder: Recorder) -> Component:
+def _component(parts: _Parts, recorder: Recorder, keeper: Keeper) -> Component:
     servicer = HistoryServicer(
         UseCases(
             recorder=recorder,
@@ -115,21 +171,38 @@ def _component(parts: _Parts, recorder: Recorder) -> Component:
             reads=SqlReadStore(parts.database),
             events=parts.events,
             quarantine=SqlQuarantineStore(parts.database),
+            keeper=keeper,
+            patience=parts.patience,
             clock=parts.clock,
             started_at=parts.started_at,
         )
     )
 
+    reports = ReportServicer(Reports(SqlReportStore(parts.database), parts.clock))
+
     def register(server: grpc.aio.Server) -> tuple[str, ...]:
         pb_grpc.add_HistoryServiceServicer_to_server(servicer, server)
-        return (pb.DESCRIPTOR.services_by_name["HistoryService"].full_name,)
+        report_pb_grpc.add_ReportServiceServicer_to_server(reports, server)
+        return (
+            pb.DESCRIPTOR.services_by_name["HistoryService"].full_name,
+            report_pb.DESCRIPTOR.services_by_name["ReportService"].full_name,
+        )
 
     async def drain() -> None:
         parts.tails.drain()
         await parts.settler.stop()
+        await keeper.stop()
+        await parts.counter.stop()
         await recorder.idle()
 
     return Component(name="history", register=register, is_ready=parts.database.is_available, drain=drain)
+
+
+def _block(database: Database, settings: HistorySettings) -> int:
+    if database.dialect == "postgresql":
+        return settings.rollup_block_events
+    # SQLite has one writer, and commits of reports wait for it.
+    return min(settings.rollup_block_events, _SQLITE_BLOCK)
 
 
 def _policy(settings: HistorySettings) -> Policy:

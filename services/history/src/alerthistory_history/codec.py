@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from alerthistory.alert.v1 import alert_pb2
@@ -10,6 +11,7 @@ from alerthistory.history.v1 import quarantine_pb2, work_pb2
 from alerthistory_common import alert_codec
 from alerthistory_common.alerts import Instant, Report, Severity
 from alerthistory_common.errors import FieldViolation, InvalidArgumentError
+from alerthistory_common.matchers import Matcher, MatchOp
 
 from .domain import legacy
 from .domain.commit import is_storable
@@ -17,6 +19,7 @@ from .domain.importing import ImportOutcome, ImportResult
 from .domain.records import (
     AlertFilter,
     AlertRecord,
+    EventFilter,
     Lease,
     Occurrence,
     OccurrenceFilter,
@@ -28,6 +31,8 @@ from .domain.records import (
     TieOrder,
     Work,
 )
+from .domain.retention import RetentionPlan
+from .domain.selection import Selection, search_terms
 from .domain.stats import Share, Stats
 
 MAX_REPORTS = 20_000
@@ -36,6 +41,9 @@ MAX_RESULTS = 10_000
 MAX_LEASED = 1000
 MAX_COUNTED = 1_000_000
 _MAX_ERRORS = 100
+_MAX_MATCHERS = 20
+_MAX_SEARCH = 1000
+_MATCH_OPS = {pb.MatchOp.Value(f"MATCH_OP_{each.name}"): each for each in MatchOp}
 _TIES = {pb.TIE_ORDER_OLDEST_FIRST: TieOrder.OLDEST_FIRST}
 _IMPORT_OUTCOMES = {each: pb.ImportOutcome.Value(f"IMPORT_OUTCOME_{each.name}") for each in ImportOutcome}
 _NOTHING = OccurrenceFilter(starts_from=1, starts_to=0)
@@ -117,9 +125,28 @@ def occurrence_filter(message: pb.OccurrenceFilter) -> OccurrenceFilter:
         alert_name=message.alert_name,
         is_firing=message.status == "firing" if message.status else None,
         fingerprint=message.fingerprint,
-        starts_from=_from(message.starts_at_text_from),
-        starts_to=_to(message.starts_at_text_to),
+        starts_from=_latest(_from(message.starts_at_text_from), _since(message, "started_since")),
+        starts_to=_earliest(_to(message.starts_at_text_to), _until(message, "started_until")),
         namespace=message.namespace,
+        severity_label=message.severity_label,
+        selection=_selection(message),
+    )
+
+
+def event_filter(request: pb.ListEventsRequest) -> EventFilter:
+    """Return which events are wanted."""
+    message = request.filter
+    return EventFilter(
+        fingerprint=request.fingerprint,
+        of=AlertFilter(
+            alert_name=message.alert_name,
+            namespace=message.namespace,
+            severity=alert_codec.severity(message.severity),
+            selection=_selection(message),
+        ),
+        is_firing=message.is_firing if message.HasField("is_firing") else None,
+        occurred_from=_since(message, "occurred_since"),
+        occurred_to=_until(message, "occurred_until"),
     )
 
 
@@ -140,6 +167,9 @@ def alert_filter(message: pb.AlertFilter) -> AlertFilter:
         namespace=message.namespace,
         is_firing=message.is_firing if message.HasField("is_firing") else None,
         severity=alert_codec.severity(message.severity),
+        changed_from=_since(message, "changed_since"),
+        changed_to=_until(message, "changed_until"),
+        selection=_selection(message),
     )
 
 
@@ -284,6 +314,46 @@ def _payload(message: quarantine_pb2.QuarantinedPayload, now: Instant) -> Quaran
     )
 
 
+def _selection(message: pb.AlertFilter | pb.OccurrenceFilter | pb.EventFilter) -> Selection:
+    at_most("filter.matchers", len(message.matchers), _MAX_MATCHERS)
+    if len(message.search) > _MAX_SEARCH:
+        raise _invalid("filter.search", f"must not be longer than {_MAX_SEARCH} characters")
+    return Selection(
+        matchers=tuple(_matcher(f"filter.matchers[{index}]", each) for index, each in enumerate(message.matchers)),
+        terms=search_terms(message.search),
+    )
+
+
+def _matcher(field: str, message: pb.LabelMatcher) -> Matcher:
+    op = _MATCH_OPS.get(message.op)
+    if op is None:
+        raise _invalid(f"{field}.op", "must say how the label is compared")
+    try:
+        return Matcher(message.name, op, message.value)
+    except ValueError as error:
+        raise _invalid(field, f"is wrong: {error}") from error
+
+
+def _since(message: Message, field: str) -> int | None:
+    return alert_codec.instant(getattr(message, field)).micros if message.HasField(field) else None
+
+
+def _until(message: Message, field: str) -> int | None:
+    # Exclusive in the contract, inclusive here; nanoseconds are cut off what is stored.
+    if not message.HasField(field):
+        return None
+    moment = alert_codec.instant(getattr(message, field))
+    return moment.micros if moment.nanos else moment.micros - 1
+
+
+def _latest(*bounds: int | None) -> int | None:
+    return max((bound for bound in bounds if bound is not None), default=None)
+
+
+def _earliest(*bounds: int | None) -> int | None:
+    return min((bound for bound in bounds if bound is not None), default=None)
+
+
 def _from(text: str) -> int | None:
     return legacy.first_moment_from(text) if text else None
 
@@ -309,3 +379,24 @@ def _not_negative(field: str, value: int) -> None:
 
 def _invalid(field: str, description: str) -> InvalidArgumentError:
     return InvalidArgumentError(f"{field} {description}", FieldViolation(field=field, description=description))
+
+
+def plan_message(plan: RetentionPlan) -> pb.PlanRetentionResponse:
+    """Return what retention would delete; tables that it leaves alone are told with their sizes."""
+    going = {each.table: each for each in plan.tables}
+    tables = [
+        pb.RetentionTable(
+            table=size.table,
+            rows=going[size.table].rows if size.table in going else 0,
+            bytes=going[size.table].bytes if size.table in going else 0,
+            total_rows=size.rows,
+            total_bytes=size.bytes,
+        )
+        for size in plan.sizes
+    ]
+    return pb.PlanRetentionResponse(
+        configured_days=plan.configured_days or 0,
+        days=plan.days or 0,
+        cutoff=None if plan.cutoff is None else alert_codec.timestamp(plan.cutoff),
+        tables=tables,
+    )

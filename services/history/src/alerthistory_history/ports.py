@@ -1,17 +1,19 @@
 """What the use cases need of the store, and whom they tell what happened."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from alerthistory_common.alerts import EventKind, Fingerprint, Instant, Report, Severity
 
+from .domain.counts import AlertDay, Counts
 from .domain.importing import ImportResult
 from .domain.records import (
     AlertFilter,
     AlertRecord,
     Completed,
     CountedOccurrence,
+    EventFilter,
     EventPage,
     Lease,
     Occurrence,
@@ -24,7 +26,13 @@ from .domain.records import (
     TieOrder,
     Work,
 )
+from .domain.reports import AlertIdentity, Order, Question, RankedAlert, Sums
+from .domain.retention import Cutoff, Partition, Swept, TablePlan, TableSize
+from .domain.rollups import Folded, Uncounted
+from .domain.slices import Dimension
 from .domain.stats import ReceivedOccurrence, Totals
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,10 +104,8 @@ class EventStore(Protocol):
         """Return the position before the last *backlog* events."""
         ...
 
-    async def page(
-        self, fingerprint: Fingerprint | None, *, newest_first: bool, after: Position | None, limit: int
-    ) -> EventPage:
-        """Return a page of the events of one alert, or of all."""
+    async def page(self, wanted: EventFilter, *, newest_first: bool, after: Position | None, limit: int) -> EventPage:
+        """Return a page of the events that are wanted."""
         ...
 
 
@@ -143,6 +149,86 @@ class ReadStore(Protocol):
         ...
 
 
+class RollupStore(Protocol):
+    """Keeps the counts of events."""
+
+    async def position(self) -> Position:
+        """Return where the last counted event stands."""
+        ...
+
+    async def uncounted(self, position: Position, *, limit: int) -> Uncounted:
+        """Return at most *limit* events after *position* which no unfinished commit can precede any more."""
+        ...
+
+    async def oldest_uncounted(self) -> Instant | None:
+        """Return when the first event happened that is not counted; None when all are."""
+        ...
+
+    async def add(self, folded: Folded, *, since: Position) -> bool:
+        """Add counts of the events after *since*, and move the position in the same transaction.
+
+        Return False, having done nothing, when another replica has counted them meanwhile.
+        """
+        ...
+
+    async def reset(self) -> None:
+        """Forget all counts: the log is to be counted anew."""
+        ...
+
+    async def delete_before(self, day: int, *, limit: int) -> int:
+        """Delete at most *limit* rows that are about days before *day*, and return how many; 0 when none is left."""
+        ...
+
+
+class ReportSnapshot(Protocol):
+    """Counts of all events that were committed at one moment.
+
+    What a question tells apart is known by the hash of its text; 0 stands for all when nothing is told apart.
+    """
+
+    async def sums(self, question: Question) -> Mapping[int, Sums]:
+        """Return the sums of the window."""
+        ...
+
+    async def periods(self, question: Question) -> Mapping[int, Sums]:
+        """Return the sums of every period of the window in which something happened; nothing is told apart."""
+        ...
+
+    async def details(self, question: Question, values: Iterable[int]) -> Mapping[int, Mapping[int, Counts]]:
+        """Return the whole counts of every period of the window, for those *values* of what is told apart."""
+        ...
+
+    async def firing(self, question: Question) -> Mapping[int, int]:
+        """Return how many alerts fire at this moment."""
+        ...
+
+    async def contents(self, dimension: Dimension, hashes: Iterable[int]) -> Mapping[int, str]:
+        """Return the texts that some hashes of *dimension* stand for."""
+        ...
+
+    async def ranking(
+        self, question: Question, order: Order, *, after: RankedAlert | None, limit: int
+    ) -> Sequence[RankedAlert]:
+        """Return the first *limit* single alerts of those behind *after*."""
+        ...
+
+    async def alert_days(self, keys: Sequence[int], question: Question) -> Mapping[int, Mapping[int, AlertDay]]:
+        """Return what happened to single alerts, day by day, since the window's begin."""
+        ...
+
+    async def identities(self, keys: Sequence[int]) -> Mapping[int, AlertIdentity]:
+        """Return which alerts some keys stand for."""
+        ...
+
+
+class ReportStore(Protocol):
+    """Reads what is counted, together with the events that are not counted yet."""
+
+    async def read(self, work: Callable[[ReportSnapshot], Awaitable[T]]) -> T:
+        """Return the result of *work* on the counts as of now; raise UnavailableError when counting is far behind."""
+        ...
+
+
 class QuarantineStore(Protocol):
     """Reads and deletes quarantined payloads."""
 
@@ -156,6 +242,59 @@ class QuarantineStore(Protocol):
 
     async def delete(self, quarantine_ids: Sequence[int]) -> int:
         """Delete payloads and return how many there were."""
+        ...
+
+
+class PartitionStore(Protocol):
+    """The partitions of events, where the database has them."""
+
+    @property
+    def has_partitions(self) -> bool:
+        """Whether events lie in partitions here."""
+        ...
+
+    async def prepare(self, now: Instant, *, weeks_ahead: int) -> Sequence[str]:
+        """Make the partitions of this week and of the *weeks_ahead* that are missing; return their names."""
+        ...
+
+    async def partitions(self) -> Sequence[Partition]:
+        """Return all but the default one."""
+        ...
+
+    async def drop(self, partition: Partition) -> int:
+        """Drop a partition; return how many events went, 0 when another replica has dropped it."""
+        ...
+
+
+class RetentionStore(Protocol):
+    """Deletes what is old."""
+
+    async def sweep(self, table: str, cutoff: Cutoff, *, after: tuple[Any, ...] | None, limit: int) -> Swept:
+        """Delete at most *limit* old rows of *table* with keys after *after*."""
+        ...
+
+    async def plan(self, cutoff: Cutoff) -> Sequence[TablePlan]:
+        """Return what would go now, by table."""
+        ...
+
+    async def sizes(self) -> Sequence[TableSize]:
+        """Return how large the tables are."""
+        ...
+
+    async def reclaim(self) -> bool:
+        """Give some space back to the file system; return whether there is more."""
+        ...
+
+
+class RetentionObserver(Protocol):
+    """Is told what retention did and found."""
+
+    def retained(self, deleted: Mapping[str, int], *, at: Instant, seconds: float) -> None:
+        """A run is over, which began *at*."""
+        ...
+
+    def sized(self, sizes: Sequence[TableSize]) -> None:
+        """The tables are so large."""
         ...
 
 
@@ -176,4 +315,16 @@ class Observer(Protocol):
 
     def pending(self, count: int, oldest_age_s: float) -> None:
         """So much work waits or is in hand."""
+        ...
+
+
+class CountingObserver(Protocol):
+    """Is told how counting goes."""
+
+    def counted(self, events: int, seconds: float) -> None:
+        """So many events were counted."""
+        ...
+
+    def behind(self, seconds: float) -> None:
+        """The oldest event that is not counted happened so long ago."""
         ...

@@ -17,7 +17,9 @@ from alerthistory_common.clock import Clock
 from . import codec
 from .application import events, reading
 from .application.importing import Importer
+from .application.patience import Patience
 from .application.recording import Recorder
+from .application.retention import Keeper
 from .application.tailing import Tails
 from .application.working import Queue
 from .ports import EventStore, QuarantineStore, ReadStore
@@ -29,6 +31,7 @@ _MAX_BACKLOG = 1000
 _DEFAULT_COUNTED = 10_000
 _DEFAULT_HOURS = 24
 _MAX_HOURS = 168
+_MAX_DAYS = 36_500
 _MAX_DELAY = timedelta(days=1)
 
 
@@ -43,6 +46,8 @@ class UseCases:
     reads: ReadStore
     events: EventStore
     quarantine: QuarantineStore
+    keeper: Keeper
+    patience: Patience
     clock: Clock
     started_at: Instant
 
@@ -94,6 +99,7 @@ class HistoryServicer(pb_grpc.HistoryServiceServicer):
         page = await reading.list_alerts(
             self._use.reads,
             codec.alert_filter(request.filter),
+            self._use.patience,
             page_size=request.page_size,
             page_token=request.page_token,
         )
@@ -106,6 +112,7 @@ class HistoryServicer(pb_grpc.HistoryServiceServicer):
         page = await reading.list_occurrences(
             self._use.reads,
             codec.occurrence_filter(request.filter),
+            self._use.patience,
             ties=codec.tie_order(request.tie_order),
             page_size=request.page_size,
             page_token=request.page_token,
@@ -118,7 +125,8 @@ class HistoryServicer(pb_grpc.HistoryServiceServicer):
         """List events."""
         page = await events.list_events(
             self._use.events,
-            request.fingerprint,
+            codec.event_filter(request),
+            self._use.patience,
             newest_first=request.newest_first,
             page_size=request.page_size,
             page_token=request.page_token,
@@ -177,6 +185,11 @@ class HistoryServicer(pb_grpc.HistoryServiceServicer):
         codec.at_most("quarantine_ids", len(request.quarantine_ids), codec.MAX_RESULTS)
         deleted = await self._use.quarantine.delete(list(request.quarantine_ids))
         return pb.DeleteQuarantinedResponse(deleted_count=deleted)
+
+    async def PlanRetention(self, request: pb.PlanRetentionRequest, context: Context) -> pb.PlanRetentionResponse:
+        """Tell what retention would delete."""
+        days = codec.between("days", request.days, lowest=0, highest=_MAX_DAYS)
+        return codec.plan_message(await self._use.keeper.plan(days or None))
 
     async def GetStatus(self, request: pb.GetStatusRequest, context: Context) -> pb.GetStatusResponse:
         """Return figures."""

@@ -1,6 +1,5 @@
 """The settings of the history service."""
 
-from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic import Field
@@ -16,12 +15,10 @@ class HistorySettings(Settings):
 
     section: ClassVar[str] = "history"
     model_config = SettingsConfigDict(env_prefix="ALERTHISTORY_HISTORY_")
-    legacy_names: ClassVar[Mapping[str, str]] = {"retention_days": "RETENTION_DAYS"}
 
     grpc_listen: RpcAddress = Field("127.0.0.1:7052", description="Address of the gRPC server.")
     metrics_listen: MetricsAddress = Field("127.0.0.1:7062", description="Address of `/metrics`; empty: off.")
     database_url: OwnDatabaseUrl = Field("", description="Database of this service alone; empty: the common one.")
-    database_pool_size: int = Field(8, ge=5, le=100, description="Connections to PostgreSQL.")
     commit_max_reports: int = Field(
         400, ge=1, le=20_000, description="Reports that are coalesced into one commit; a larger call is one by itself."
     )
@@ -41,12 +38,18 @@ class HistorySettings(Settings):
     settle_interval_s: float = Field(
         1.0, gt=0, le=60, description="Seconds between looks for holds, leases and silences that are over."
     )
+    rollup_interval_s: float = Field(
+        2.0, gt=0, le=60, description="Seconds between looks for events that are to be counted for the reports."
+    )
+    rollup_block_events: int = Field(
+        5000, ge=1, le=100_000, description="Events that one transaction counts at most; on SQLite at most 1000."
+    )
     quarantine_max_rows: int = Field(10_000, ge=1, le=1_000_000, description="Payloads that quarantine holds.")
     quarantine_max_bytes: int = Field(
         268_435_456, ge=1, le=1_099_511_627_776, description="Bytes of payloads that quarantine holds."
     )
-    retention_days: int | None = Field(
-        None, ge=1, description="Accepted, not used yet: nothing is ever deleted. (Legacy name: `RETENTION_DAYS`)"
+    query_timeout_s: float = Field(
+        5.0, gt=0, le=600, description="Seconds that a page of alerts, occurrences or events may take."
     )
     test_split_commit: bool = Field(
         default=False,

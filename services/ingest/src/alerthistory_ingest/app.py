@@ -27,6 +27,7 @@ from alerthistory_ingest.application.pipeline import Pipeline, PipelineRules
 from alerthistory_ingest.application.processing import Processing
 from alerthistory_ingest.application.quarantine import Quarantine
 from alerthistory_ingest.application.recorder import MAX_WEIGHT, Recorder, Submission
+from alerthistory_ingest.application.stages import BatchRules
 from alerthistory_ingest.ports import Outcome
 from alerthistory_ingest.servicer import IngestServicer
 from alerthistory_ingest.settings import IngestSettings
@@ -55,15 +56,31 @@ async def open_ingest(
             history=store,
             classifier=judge,
             publisher=GrpcPublisher(publisher, timeout_s=settings.publish_timeout_s),
-            rules=PipelineRules(capacity=settings.pipeline_slots, poll_interval_s=settings.poll_interval_s),
+            rules=PipelineRules(
+                capacity=settings.pipeline_slots,
+                busy_capacity=settings.pipeline_busy_slots,
+                batches=BatchRules(
+                    size=settings.pipeline_batch,
+                    in_flight=settings.pipeline_batches,
+                    classify_limit_s=settings.classify_timeout_s,
+                ),
+                poll_interval_s=settings.poll_interval_s,
+            ),
             clock=clock,
             tracer=tracer,
             meter=meter,
             tasks=tasks,
         )
         meter.watch_pipeline(in_flight=lambda: pipeline.in_flight, capacity=pipeline.capacity)
-        recorder = Recorder(store, pipeline, tracer, meter)
-        webhooks = Recorder(store, pipeline, tracer, meter, is_store_only=settings.webhook == "store")
+        recorder = Recorder(store, pipeline, tracer, meter, batches=settings.record_batches)
+        webhooks = Recorder(
+            store,
+            pipeline,
+            tracer,
+            meter,
+            batches=settings.record_batches,
+            is_store_only=settings.webhook == "store",
+        )
         async with _batching(recorder, settings) as records, _batching(webhooks, settings) as webhook_records:
             rules = _reading_rules(settings)
             ingest = Ingest(webhook_records.submit, rules, tracer, meter)

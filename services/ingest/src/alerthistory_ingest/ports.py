@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal, Protocol
 
-from alerthistory_common.alerts import AlertEvent, Fingerprint, HistoryContext, Report, Verdict
+from alerthistory_common.alerts import AlertEvent, Fingerprint, Report, Verdict
 from alerthistory_ingest.domain.payload import PayloadFormat
 from alerthistory_ingest.domain.quarantine import Quarantined
-from alerthistory_ingest.domain.work import Lease, Work, WorkResult
+from alerthistory_ingest.domain.work import Judged, Lease, Work, WorkResult
 
 PayloadOutcome = Literal["accepted", "partial", "rejected"]
 Stage = Literal["read", "record", "classify", "publish", "complete", "import"]
@@ -109,8 +109,8 @@ class History(Protocol):
 class Classifier(Protocol):
     """The classifier service."""
 
-    async def classify(self, event: AlertEvent, history: HistoryContext) -> Verdict | None:
-        """Return how serious the alert is, None when the mode asks for no verdict."""
+    async def classify(self, work: Sequence[Work]) -> Sequence[Verdict | None]:
+        """Return of each how serious the alert is, None when the mode asks for no verdict."""
         ...
 
     async def verdicts(self, fingerprints: Collection[Fingerprint]) -> Mapping[Fingerprint, Verdict]:
@@ -121,8 +121,8 @@ class Classifier(Protocol):
 class Publisher(Protocol):
     """The publisher service."""
 
-    async def publish(self, event: AlertEvent, verdict: Verdict | None) -> Sequence[str]:
-        """Order the deliveries of an event, durably and once; return the names of the targets."""
+    async def publish(self, judged: Sequence[Judged]) -> Sequence[Sequence[str]]:
+        """Order the deliveries of events, durably and once; return the names of the targets of each."""
         ...
 
 
@@ -133,12 +133,15 @@ class Tracer(Protocol):
         """Run the block in a span below the traceparent *parent*; yields the traceparent of that span."""
         ...
 
-    def recording(self, parents: Collection[str]) -> AbstractContextManager[None]:
+    def together(self, name: str, parents: Collection[str]) -> AbstractContextManager[None]:
         """Run the block in a span below *parents* when they are one traceparent, else in a new trace linked to them."""
         ...
 
-    def processing(self, event: AlertEvent, *, is_young: bool) -> AbstractContextManager[None]:
-        """Run the block in a span of the trace that brought *event*, or in a new trace linked to it if it is old."""
+    def processing(self, event: AlertEvent, *, is_young: bool) -> AbstractContextManager[str]:
+        """Run the block in a span of the trace that brought *event*, or in a new trace linked to it if it is old.
+
+        Yields the traceparent of that span, empty when there is none.
+        """
         ...
 
 

@@ -24,7 +24,19 @@ class IngestSettings(Settings):
         "pipeline",
         description="`pipeline`: what webhooks change is judged and published; `store`: it is only stored.",
     )
-    pipeline_slots: int = Field(64, ge=1, le=1000, description="How many events are judged and published at a time.")
+    pipeline_slots: int = Field(512, ge=1, le=5000, description="How many events are judged and published at a time.")
+    pipeline_busy_slots: int = Field(
+        16,
+        ge=1,
+        le=5000,
+        description="How many at a time while more webhooks come than are stored: acknowledging them comes first.",
+    )
+    pipeline_batch: int = Field(
+        200, ge=1, le=1000, description="How many events are judged, published or completed in one call at most."
+    )
+    pipeline_batches: int = Field(
+        2, ge=1, le=16, description="How many such calls to one service are on their way at a time."
+    )
     poll_interval_s: float = Field(
         1.0, gt=0, le=60, description="Seconds between looks for events that nobody works on."
     )

@@ -31,9 +31,10 @@ async def _serve(loaded: LoadedSettings) -> None:
     )
 
 
-def _migrate(loaded: LoadedSettings) -> None:
+def _migrate(loaded: LoadedSettings, version: str | None) -> None:
     common, own = loaded.of(CommonSettings), loaded.of(PublisherSettings)
-    migrate.upgrade(database_url(common, own.database_url, SCHEMA), schema=SCHEMA, scripts=MIGRATIONS)
+    url = database_url(common, own.database_url, SCHEMA)
+    migrate.upgrade(url, schema=SCHEMA, scripts=MIGRATIONS, to=version)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -15,14 +15,19 @@ from alerthistory_common import migrate
 from alerthistory_common.clock import Clock, SystemClock
 from alerthistory_common.component import Component
 from alerthistory_common.database import database_url, open_database
+from alerthistory_common.postgresql import Pool
 from alerthistory_common.process import Host
+from alerthistory_common.redis import open_redis
+from alerthistory_common.retention import deleting_daily
 from alerthistory_common.settings import SettingsError
+from alerthistory_publisher.adapters import shared_pauses
 from alerthistory_publisher.adapters.http_sender import open_sender
 from alerthistory_publisher.adapters.rules import SqlRuleStore
 from alerthistory_publisher.adapters.store import SqlDeliveryStore
 from alerthistory_publisher.adapters.targets_file import TargetsFile
 from alerthistory_publisher.application.dispatch import Dispatcher
 from alerthistory_publisher.application.filtering import Filtering
+from alerthistory_publisher.application.pauses import Pauses
 from alerthistory_publisher.application.publish import Publishing
 from alerthistory_publisher.application.targets import TargetDirectory
 from alerthistory_publisher.application.testing import Testing
@@ -53,9 +58,14 @@ async def open_publisher(
     directory = TargetDirectory(TargetsFile(settings.targets_file), has_source=settings.targets_file is not None)
     await _load_targets(directory)
     url = database_url(host.settings, settings.database_url, SCHEMA)
-    async with open_database(url, schema=SCHEMA) as database, open_sender(host.telemetry) as sender:
+    async with (
+        open_database(url, schema=SCHEMA, pool=Pool.of(host.settings)) as database,
+        open_sender(host.telemetry) as sender,
+        open_redis(host.settings.redis_url, name=SCHEMA, registry=host.registry) as redis,
+    ):
         await migrate.require_current(database, scripts=MIGRATIONS, program="alerthistory-publisher")
         store, metrics = SqlDeliveryStore(database), PublisherMetrics(host.registry)
+        pauses = Pauses(clock)
         filtering = Filtering(SqlRuleStore(database), store, metrics=metrics)
         dispatcher = Dispatcher(
             store,
@@ -63,8 +73,10 @@ async def open_publisher(
             directory,
             clock=clock,
             metrics=metrics,
+            pauses=pauses,
             backoff=backoff or full_jitter(random.random),
             concurrency=settings.target_concurrency,
+            ahead=settings.target_claims,
         )
         publishing = Publishing(
             store,
@@ -86,7 +98,14 @@ async def open_publisher(
             filter_service_pb2_grpc.add_FilterServiceServicer_to_server(FilterServicer(filtering), server)
             return _SERVICES
 
-        async with asyncio.TaskGroup() as tasks:
+        def names() -> Iterator[str]:
+            return (target.name for target in directory.enabled())
+
+        async with (
+            shared_pauses.shared(pauses, redis, names),
+            deleting_daily(store.delete_before, what="deliveries", days=host.settings.retention_days, clock=clock),
+            asyncio.TaskGroup() as tasks,
+        ):
             background = [
                 tasks.create_task(dispatcher.run()),
                 tasks.create_task(keep_up(store, directory, clock=clock, metrics=metrics)),

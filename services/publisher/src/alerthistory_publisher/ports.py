@@ -1,13 +1,13 @@
 """What the publisher's use cases need from the outside."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from alerthistory_common.alerts import AlertEvent, Instant
 from alerthistory_publisher.domain.deliveries import Claim, Delivery, DeliveryFilter, Figures, Order, TargetFigures
 from alerthistory_publisher.domain.filters import FilterRule
-from alerthistory_publisher.domain.outcomes import Answer, Step
+from alerthistory_publisher.domain.outcomes import Answer, Result
 from alerthistory_publisher.domain.parcels import Parcel
 from alerthistory_publisher.domain.targets import Target
 
@@ -21,6 +21,14 @@ class Room:
     leased_until: Instant
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advance:
+    """The deliveries whose results were kept, and what was claimed."""
+
+    held: Collection[int] = ()
+    claims: Sequence[Claim] = ()
+
+
 class DeliveryStore(Protocol):
     """Keeps deliveries. Every method raises StoreUnavailableError while the database is away."""
 
@@ -32,12 +40,12 @@ class DeliveryStore(Protocol):
         """Return the (event id, target) of those *candidates* that were ordered, or that end what was ordered."""
         ...
 
-    async def claim(self, rooms: Sequence[Room], *, now: Instant) -> list[Claim]:
-        """Claim due deliveries, at most as many as there is room, and per (target, alert) only the oldest pending."""
-        ...
+    async def advance(self, results: Sequence[Result], rooms: Sequence[Room], *, now: Instant) -> Advance:
+        """Keep what came of attempts, then claim due deliveries, in one transaction.
 
-    async def record(self, claim: Claim, step: Step) -> bool:
-        """Keep what came of an attempt; return False when the delivery was claimed anew meanwhile."""
+        A result whose delivery was claimed anew meanwhile is dropped. At most as many are claimed as there is room, and
+        per (target, alert) only the oldest pending.
+        """
         ...
 
     async def list_page(self, wanted: DeliveryFilter, *, limit: int, before: int | None) -> list[Delivery]:

@@ -28,6 +28,12 @@ class PublisherSettings(Settings):
     target_concurrency: int = Field(
         8, ge=1, le=100, description="How many deliveries may be on their way to one target at a time."
     )
+    target_claims: int = Field(
+        256,
+        ge=1,
+        le=1000,
+        description="How many deliveries to one target are claimed ahead at most, while it answers within 0.1 s.",
+    )
     max_age_s: float = Field(
         86_400, ge=1, le=30 * 86_400, description="Seconds after which a delivery that keeps failing is given up."
     )

@@ -1,44 +1,105 @@
-"""``ahctl alerts`` and ``ahctl events``: what is true, and what changed."""
+"""``ahctl alerts``, ``history`` and ``events``: what is true, what was reported, and what changed."""
+
+from datetime import timedelta
+from typing import Any
 
 import click
 
 from alerthistory_client import jsons
+from alerthistory_client.cli.filtering import filter_options, print_list
+from alerthistory_client.cli.output import Output
 from alerthistory_client.cli.session import Session, asynchronous
-from alerthistory_client.records import Alert
+from alerthistory_client.records import Alert, Occurrence
 from alerthistory_client.text import age, clock, in_words, safe
 from alerthistory_common.alerts import AlertEvent, EventKind, Instant, Severity
 from alerthistory_common.clock import SystemClock
 
+_SEVERITIES = click.Choice([each.value for each in Severity])
+
 
 @click.command()
-@click.option("--firing", "is_firing", flag_value=True, type=bool, default=None, help="Only alerts that fire.")
-@click.option("--resolved", "is_firing", flag_value=False, type=bool, help="Only alerts that do not fire.")
-@click.option("--name", default="", help="Only alerts with exactly this name.")
-@click.option("--namespace", default="", help="Only alerts of exactly this namespace.")
-@click.option("--severity", type=click.Choice([each.value for each in Severity]), help="Only this severity.")
-@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="The most alerts to show.")
+@filter_options(_SEVERITIES, "alerts that changed")
 @asynchronous
 async def alerts(
-    session: Session, is_firing: bool | None, name: str, namespace: str, severity: str | None, limit: int
+    session: Session,
+    /,
+    status: str | None,
+    severity: str | None,
+    limit: int,
+    is_all: bool,
+    **wanted: Any,
 ) -> None:
     """List alerts with their effective state, last changed first."""
-    wanted = session.client.list_alerts(
-        name=name,
-        namespace=namespace,
-        is_firing=is_firing,
-        severity=None if severity is None else Severity(severity),
-        limit=limit,
+    found = session.client.list_alerts(
+        is_firing=_is_firing(status), severity=_severity(severity), limit=None if is_all else limit, **wanted
     )
-    found = [alert async for alert in wanted]
-    if session.output.is_json:
-        session.output.json({"alerts": found})
-        return
     now = SystemClock().now()
-    session.output.table(
-        ("STATE", "SEVERITY", "ALERT", "NAMESPACE", "SINCE", "LAST SEEN", "FINGERPRINT"),
-        (_row(alert, now) for alert in found),
+    await print_list(
+        session.output,
+        found,
+        key="alerts",
+        headings=("STATE", "SEVERITY", "ALERT", "NAMESPACE", "SINCE", "LAST SEEN", "FINGERPRINT"),
+        row=lambda alert: _row(alert, now),
+        is_streamed=is_all,
         empty="no such alerts",
     )
+
+
+@click.command()
+@click.argument("fingerprint", default="")
+@filter_options(click.STRING, "what started")
+@asynchronous
+async def history(
+    session: Session,
+    /,
+    severity: str | None,
+    status: str | None,
+    limit: int,
+    is_all: bool,
+    **wanted: Any,
+) -> None:
+    """List what was reported, of one alert or of all, latest start first; severity is that of the label.
+
+    FINGERPRINT is the alert's identity as `ahctl alerts` shows it.
+    """
+    found = session.client.list_occurrences(
+        severity_label=severity or "", status=status or "", limit=None if is_all else limit, **wanted
+    )
+    await print_list(
+        session.output,
+        found,
+        key="occurrences",
+        headings=("STATE", "ALERT", "NAMESPACE", "START", "LASTED", "REPORTS", "FINGERPRINT"),
+        row=_occurrence_row,
+        is_streamed=is_all,
+        empty="nothing was reported that fits",
+    )
+
+
+def _is_firing(status: str | None) -> bool | None:
+    return None if status is None else status == "firing"
+
+
+def _severity(named: str | None) -> Severity | None:
+    return None if named is None else Severity(named)
+
+
+def _occurrence_row(occurrence: Occurrence) -> tuple[str, ...]:
+    labels = jsons.parsed(occurrence.labels_json)
+    ends = None if occurrence.is_firing else occurrence.ends_at
+    return (
+        "firing" if occurrence.is_firing else "resolved",
+        occurrence.alert_name,
+        str(labels.get("namespace", "")) if isinstance(labels, dict) else "",
+        clock(occurrence.starts_at),
+        "" if ends is None else in_words(_between(occurrence.starts_at, ends)),
+        str(occurrence.times_received),
+        occurrence.fingerprint,
+    )
+
+
+def _between(start: Instant, end: Instant) -> timedelta:
+    return timedelta(microseconds=end.micros - start.micros)
 
 
 def _row(alert: Alert, now: Instant) -> tuple[str, ...]:
@@ -57,22 +118,50 @@ def _row(alert: Alert, now: Instant) -> tuple[str, ...]:
 
 @click.command()
 @click.argument("fingerprint", default="")
-@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="The most events to show.")
+@filter_options(_SEVERITIES, "events")
 @asynchronous
-async def events(session: Session, fingerprint: str, limit: int) -> None:
+async def events(
+    session: Session,
+    /,
+    fingerprint: str,
+    status: str | None,
+    severity: str | None,
+    limit: int,
+    is_all: bool,
+    **wanted: Any,
+) -> None:
     """List the latest changes of one alert, or of all; the newest comes last.
 
-    FINGERPRINT is the alert's identity as `ahctl alerts` shows it.
+    FINGERPRINT is the alert's identity as `ahctl alerts` shows it. --status is what the alert does after the event.
     """
-    found = [event async for event in session.client.list_events(fingerprint, limit=limit)]
+    listed = session.client.list_events(
+        fingerprint,
+        is_firing=_is_firing(status),
+        severity=_severity(severity),
+        newest_first=not is_all,
+        limit=None if is_all else limit,
+        **wanted,
+    )
+    if is_all:
+        async for event in listed:
+            _print_event(session.output, event)
+        return
+    found = [event async for event in listed]
     found.reverse()
     if session.output.is_json:
         session.output.json({"events": found})
         return
     if not found:
-        session.output.line("no events of this alert" if fingerprint else "no events yet")
+        session.output.line("no events of this alert" if fingerprint else "no such events")
     for event in found:
-        session.output.line(event_line(event))
+        _print_event(session.output, event)
+
+
+def _print_event(output: Output, event: AlertEvent) -> None:
+    if output.is_json:
+        output.json_line(event)
+    else:
+        output.line(event_line(event))
 
 
 _COLOURS = {
@@ -98,6 +187,5 @@ def event_line(event: AlertEvent) -> str:
 
 def _span(event: AlertEvent) -> str:
     if event.ends_at is not None:
-        lasted = Instant(event.ends_at.micros - event.starts_at.micros).to_datetime() - Instant(0).to_datetime()
-        return f"after {in_words(lasted)}"
+        return f"after {in_words(_between(event.starts_at, event.ends_at))}"
     return f"since {clock(event.starts_at)}"

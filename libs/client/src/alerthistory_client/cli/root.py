@@ -4,12 +4,14 @@ from typing import Any
 
 import click
 
-from alerthistory_client.cli.alerts import alerts, events
+from alerthistory_client.cli.alerts import alerts, events, history
 from alerthistory_client.cli.demo import demo
 from alerthistory_client.cli.importing import import_
 from alerthistory_client.cli.mode import mode
 from alerthistory_client.cli.publishing import deliveries, targets
 from alerthistory_client.cli.quarantine import quarantine
+from alerthistory_client.cli.reports import report
+from alerthistory_client.cli.retention import retention
 from alerthistory_client.cli.send import send
 from alerthistory_client.cli.session import remember, shared_options
 from alerthistory_client.cli.status import status
@@ -39,5 +41,20 @@ def ahctl(context: click.Context, /, **options: Any) -> None:
     remember(context, options)
 
 
-for command in (send, alerts, events, tail, status, deliveries, targets, quarantine, mode, import_, demo):
+for command in (
+    send,
+    alerts,
+    history,
+    events,
+    report,
+    tail,
+    status,
+    deliveries,
+    targets,
+    quarantine,
+    mode,
+    retention,
+    import_,
+    demo,
+):
     ahctl.add_command(command)

@@ -83,8 +83,8 @@ MODE_SOURCE_DEFAULT: ModeSource.ValueType  # 4
 Global___ModeSource: _TypeAlias = ModeSource  # noqa: Y015
 
 @_typing.final
-class ClassifyAlertRequest(_message.Message):
-    """Asks for a verdict."""
+class ClassifyCase(_message.Message):
+    """One event to judge."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -110,18 +110,39 @@ class ClassifyAlertRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ClassifyAlertRequest: _TypeAlias = ClassifyAlertRequest  # noqa: Y015
+Global___ClassifyCase: _TypeAlias = ClassifyCase  # noqa: Y015
 
 @_typing.final
-class ClassifyAlertResponse(_message.Message):
-    """Holds a verdict."""
+class ClassifyAlertsRequest(_message.Message):
+    """Asks for verdicts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CASES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def cases(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClassifyCase]:
+        """The events to judge, those of one alert in their order. At most 1000."""
+
+    def __init__(
+        self,
+        *,
+        cases: _abc.Iterable[Global___ClassifyCase] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cases", b"cases"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClassifyAlertsRequest: _TypeAlias = ClassifyAlertsRequest  # noqa: Y015
+
+@_typing.final
+class ClassifyResult(_message.Message):
+    """What came of one event."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     VERDICT_FIELD_NUMBER: _builtins.int
-    MODE_FIELD_NUMBER: _builtins.int
-    mode: Global___EnrichmentMode.ValueType
-    """The mode in force."""
     @_builtins.property
     def verdict(self) -> _alert_pb2.Verdict:
         """The verdict; unset when the mode asks for none."""
@@ -130,15 +151,42 @@ class ClassifyAlertResponse(_message.Message):
         self,
         *,
         verdict: _alert_pb2.Verdict | None = ...,
-        mode: Global___EnrichmentMode.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["verdict", b"verdict"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["mode", b"mode", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ClassifyAlertResponse: _TypeAlias = ClassifyAlertResponse  # noqa: Y015
+Global___ClassifyResult: _TypeAlias = ClassifyResult  # noqa: Y015
+
+@_typing.final
+class ClassifyAlertsResponse(_message.Message):
+    """Holds verdicts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    mode: Global___EnrichmentMode.ValueType
+    """The mode in force."""
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClassifyResult]:
+        """One per event, in the order of the request."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___ClassifyResult] | None = ...,
+        mode: Global___EnrichmentMode.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mode", b"mode", "results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClassifyAlertsResponse: _TypeAlias = ClassifyAlertsResponse  # noqa: Y015
 
 @_typing.final
 class GetClassificationRequest(_message.Message):

@@ -35,10 +35,10 @@ class ClassifierServiceStub:
         Args:
             channel: A grpc.Channel.
         """
-        self.ClassifyAlert = channel.unary_unary(
-                '/alerthistory.classifier.v1.ClassifierService/ClassifyAlert',
-                request_serializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ClassifyAlertRequest.SerializeToString,
-                response_deserializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ClassifyAlertResponse.FromString,
+        self.ClassifyAlerts = channel.unary_unary(
+                '/alerthistory.classifier.v1.ClassifierService/ClassifyAlerts',
+                request_serializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ClassifyAlertsRequest.SerializeToString,
+                response_deserializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ClassifyAlertsResponse.FromString,
                 _registered_method=True)
         self.GetClassification = channel.unary_unary(
                 '/alerthistory.classifier.v1.ClassifierService/GetClassification',
@@ -81,9 +81,10 @@ class ClassifierServiceServicer:
     """Judges alerts and owns the enrichment mode and the store of verdicts.
     """
 
-    def ClassifyAlert(self, request, context):
-        """Judge one alert and store the verdict. Always answers within the deadline: when no better judge does, the rules do.
-        Idempotent: the verdict of an event replaces the alert's earlier one.
+    def ClassifyAlerts(self, request, context):
+        """Judge alerts and store the verdicts. Always answers within the deadline: when no better judge does, the rules do.
+        Idempotent: the verdict of an event replaces the alert's earlier one. INVALID_ARGUMENT names every event that cannot
+        be understood; then none is judged.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -142,10 +143,10 @@ class ClassifierServiceServicer:
 
 def add_ClassifierServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
-            'ClassifyAlert': grpc.unary_unary_rpc_method_handler(
-                    servicer.ClassifyAlert,
-                    request_deserializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ClassifyAlertRequest.FromString,
-                    response_serializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ClassifyAlertResponse.SerializeToString,
+            'ClassifyAlerts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ClassifyAlerts,
+                    request_deserializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ClassifyAlertsRequest.FromString,
+                    response_serializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ClassifyAlertsResponse.SerializeToString,
             ),
             'GetClassification': grpc.unary_unary_rpc_method_handler(
                     servicer.GetClassification,
@@ -195,7 +196,7 @@ class ClassifierService:
     """
 
     @staticmethod
-    def ClassifyAlert(request,
+    def ClassifyAlerts(request,
             target,
             options=(),
             channel_credentials=None,
@@ -208,9 +209,9 @@ class ClassifierService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/alerthistory.classifier.v1.ClassifierService/ClassifyAlert',
-            alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ClassifyAlertRequest.SerializeToString,
-            alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ClassifyAlertResponse.FromString,
+            '/alerthistory.classifier.v1.ClassifierService/ClassifyAlerts',
+            alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ClassifyAlertsRequest.SerializeToString,
+            alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ClassifyAlertsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -16,9 +16,10 @@ class ClassifierServiceStub:
     """Judges alerts and owns the enrichment mode and the store of verdicts."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
-    ClassifyAlert: _aio.UnaryUnaryMultiCallable[_classifier_service_pb2.ClassifyAlertRequest, _classifier_service_pb2.ClassifyAlertResponse]
-    """Judge one alert and store the verdict. Always answers within the deadline: when no better judge does, the rules do.
-    Idempotent: the verdict of an event replaces the alert's earlier one.
+    ClassifyAlerts: _aio.UnaryUnaryMultiCallable[_classifier_service_pb2.ClassifyAlertsRequest, _classifier_service_pb2.ClassifyAlertsResponse]
+    """Judge alerts and store the verdicts. Always answers within the deadline: when no better judge does, the rules do.
+    Idempotent: the verdict of an event replaces the alert's earlier one. INVALID_ARGUMENT names every event that cannot
+    be understood; then none is judged.
     """
     GetClassification: _aio.UnaryUnaryMultiCallable[_classifier_service_pb2.GetClassificationRequest, _classifier_service_pb2.GetClassificationResponse]
     """Return the stored verdict of an alert. NOT_FOUND when it has none."""
@@ -41,13 +42,14 @@ class ClassifierServiceServicer(metaclass=_abc_1.ABCMeta):
     """Judges alerts and owns the enrichment mode and the store of verdicts."""
 
     @_abc_1.abstractmethod
-    def ClassifyAlert(
+    def ClassifyAlerts(
         self,
-        request: _classifier_service_pb2.ClassifyAlertRequest,
-        context: _aio.ServicerContext[_classifier_service_pb2.ClassifyAlertRequest, _abc.Awaitable[_classifier_service_pb2.ClassifyAlertResponse]],
-    ) -> _abc.Awaitable[_classifier_service_pb2.ClassifyAlertResponse]:
-        """Judge one alert and store the verdict. Always answers within the deadline: when no better judge does, the rules do.
-        Idempotent: the verdict of an event replaces the alert's earlier one.
+        request: _classifier_service_pb2.ClassifyAlertsRequest,
+        context: _aio.ServicerContext[_classifier_service_pb2.ClassifyAlertsRequest, _abc.Awaitable[_classifier_service_pb2.ClassifyAlertsResponse]],
+    ) -> _abc.Awaitable[_classifier_service_pb2.ClassifyAlertsResponse]:
+        """Judge alerts and store the verdicts. Always answers within the deadline: when no better judge does, the rules do.
+        Idempotent: the verdict of an event replaces the alert's earlier one. INVALID_ARGUMENT names every event that cannot
+        be understood; then none is judged.
         """
 
     @_abc_1.abstractmethod

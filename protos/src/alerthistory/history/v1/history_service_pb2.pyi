@@ -24,6 +24,38 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _MatchOp:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _MatchOpEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MatchOp.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MATCH_OP_UNSPECIFIED: _MatchOp.ValueType  # 0
+    """Refused: say how."""
+    MATCH_OP_EQUAL: _MatchOp.ValueType  # 1
+    """The label is exactly the value."""
+    MATCH_OP_NOT_EQUAL: _MatchOp.ValueType  # 2
+    """The label is anything but the value."""
+    MATCH_OP_REGEX: _MatchOp.ValueType  # 3
+    """The whole label matches the value, a regular expression of RE2."""
+    MATCH_OP_NOT_REGEX: _MatchOp.ValueType  # 4
+    """The whole label does not match the value, a regular expression of RE2."""
+
+class MatchOp(_MatchOp, metaclass=_MatchOpEnumTypeWrapper):
+    """How a label is compared."""
+
+MATCH_OP_UNSPECIFIED: MatchOp.ValueType  # 0
+"""Refused: say how."""
+MATCH_OP_EQUAL: MatchOp.ValueType  # 1
+"""The label is exactly the value."""
+MATCH_OP_NOT_EQUAL: MatchOp.ValueType  # 2
+"""The label is anything but the value."""
+MATCH_OP_REGEX: MatchOp.ValueType  # 3
+"""The whole label matches the value, a regular expression of RE2."""
+MATCH_OP_NOT_REGEX: MatchOp.ValueType  # 4
+"""The whole label does not match the value, a regular expression of RE2."""
+Global___MatchOp: _TypeAlias = MatchOp  # noqa: Y015
+
 class _TieOrder:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -416,8 +448,41 @@ class GetAlertResponse(_message.Message):
 Global___GetAlertResponse: _TypeAlias = GetAlertResponse  # noqa: Y015
 
 @_typing.final
+class LabelMatcher(_message.Message):
+    """What one label of an alert must be, with Alertmanager's meaning: a missing label is the empty text."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    OP_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The label's name. Required."""
+    op: Global___MatchOp.ValueType
+    """How the label is compared. Required."""
+    value: _builtins.str
+    """What it is compared with; at most 4096 characters. INVALID_ARGUMENT when it should be an expression and is none."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        op: Global___MatchOp.ValueType = ...,
+        value: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "op", b"op", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LabelMatcher: _TypeAlias = LabelMatcher  # noqa: Y015
+
+@_typing.final
 class AlertFilter(_message.Message):
-    """Which alerts are wanted; unset fields do not restrict."""
+    """Which alerts are wanted; unset fields do not restrict, and all that are set must hold. Equal matchers of a value, names,
+    namespaces, severities and times are looked up. Other matchers and `search` look through the alerts; what takes too
+    long is DEADLINE_EXCEEDED with the reason `QUERY_TOO_SLOW`, and any other field narrows it.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -425,6 +490,10 @@ class AlertFilter(_message.Message):
     NAMESPACE_FIELD_NUMBER: _builtins.int
     IS_FIRING_FIELD_NUMBER: _builtins.int
     SEVERITY_FIELD_NUMBER: _builtins.int
+    MATCHERS_FIELD_NUMBER: _builtins.int
+    SEARCH_FIELD_NUMBER: _builtins.int
+    CHANGED_SINCE_FIELD_NUMBER: _builtins.int
+    CHANGED_UNTIL_FIELD_NUMBER: _builtins.int
     alert_name: _builtins.str
     """Exactly this name."""
     namespace: _builtins.str
@@ -433,6 +502,22 @@ class AlertFilter(_message.Message):
     """Firing only, or not firing only."""
     severity: _alert_pb2.Severity.ValueType
     """Exactly this severity: of the verdict when there is one, otherwise of the sender's label."""
+    search: _builtins.str
+    """Every word, and every phrase in double quotes, stands in the alert's name or in its annotations `summary` or
+    `description` as last reported; case does not matter. At most 1000 characters.
+    """
+    @_builtins.property
+    def matchers(self) -> _containers.RepeatedCompositeFieldContainer[Global___LabelMatcher]:
+        """What labels must be. At most 20."""
+
+    @_builtins.property
+    def changed_since(self) -> _timestamp_pb2.Timestamp:
+        """The last event, or without one the first report, is not before this moment."""
+
+    @_builtins.property
+    def changed_until(self) -> _timestamp_pb2.Timestamp:
+        """The last event, or without one the first report, is before this moment."""
+
     def __init__(
         self,
         *,
@@ -440,10 +525,14 @@ class AlertFilter(_message.Message):
         namespace: _builtins.str = ...,
         is_firing: _builtins.bool | None = ...,
         severity: _alert_pb2.Severity.ValueType = ...,
+        matchers: _abc.Iterable[Global___LabelMatcher] | None = ...,
+        search: _builtins.str = ...,
+        changed_since: _timestamp_pb2.Timestamp | None = ...,
+        changed_until: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_is_firing", b"_is_firing", "is_firing", b"is_firing"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_is_firing", b"_is_firing", "changed_since", b"changed_since", "changed_until", b"changed_until", "is_firing", b"is_firing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_is_firing", b"_is_firing", "alert_name", b"alert_name", "is_firing", b"is_firing", "namespace", b"namespace", "severity", b"severity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_is_firing", b"_is_firing", "alert_name", b"alert_name", "changed_since", b"changed_since", "changed_until", b"changed_until", "is_firing", b"is_firing", "matchers", b"matchers", "namespace", b"namespace", "search", b"search", "severity", b"severity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__is_firing: _TypeAlias = _typing.Literal["is_firing"]  # noqa: Y015
     _WhichOneofArgType__is_firing: _TypeAlias = _typing.Literal["_is_firing", b"_is_firing"]  # noqa: Y015
@@ -513,7 +602,9 @@ Global___ListAlertsResponse: _TypeAlias = ListAlertsResponse  # noqa: Y015
 
 @_typing.final
 class OccurrenceFilter(_message.Message):
-    """Which occurrences are wanted; empty texts do not restrict."""
+    """Which occurrences are wanted; empty texts and unset fields do not restrict, and all that are set must hold. What is
+    said of `AlertFilter` holds here too.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -523,6 +614,11 @@ class OccurrenceFilter(_message.Message):
     STARTS_AT_TEXT_FROM_FIELD_NUMBER: _builtins.int
     STARTS_AT_TEXT_TO_FIELD_NUMBER: _builtins.int
     NAMESPACE_FIELD_NUMBER: _builtins.int
+    SEVERITY_LABEL_FIELD_NUMBER: _builtins.int
+    MATCHERS_FIELD_NUMBER: _builtins.int
+    SEARCH_FIELD_NUMBER: _builtins.int
+    STARTED_SINCE_FIELD_NUMBER: _builtins.int
+    STARTED_UNTIL_FIELD_NUMBER: _builtins.int
     alert_name: _builtins.str
     """Exactly this name."""
     status: _builtins.str
@@ -535,6 +631,22 @@ class OccurrenceFilter(_message.Message):
     """The start, as the contract's text, is not after this text."""
     namespace: _builtins.str
     """Exactly this namespace label."""
+    severity_label: _builtins.str
+    """Exactly this severity label."""
+    search: _builtins.str
+    """What the alert says, as in `AlertFilter`."""
+    @_builtins.property
+    def matchers(self) -> _containers.RepeatedCompositeFieldContainer[Global___LabelMatcher]:
+        """What labels of the alert must be. At most 20."""
+
+    @_builtins.property
+    def started_since(self) -> _timestamp_pb2.Timestamp:
+        """The start is not before this moment."""
+
+    @_builtins.property
+    def started_until(self) -> _timestamp_pb2.Timestamp:
+        """The start is before this moment."""
+
     def __init__(
         self,
         *,
@@ -544,10 +656,15 @@ class OccurrenceFilter(_message.Message):
         starts_at_text_from: _builtins.str = ...,
         starts_at_text_to: _builtins.str = ...,
         namespace: _builtins.str = ...,
+        severity_label: _builtins.str = ...,
+        matchers: _abc.Iterable[Global___LabelMatcher] | None = ...,
+        search: _builtins.str = ...,
+        started_since: _timestamp_pb2.Timestamp | None = ...,
+        started_until: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["started_since", b"started_since", "started_until", b"started_until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_name", b"alert_name", "fingerprint", b"fingerprint", "namespace", b"namespace", "starts_at_text_from", b"starts_at_text_from", "starts_at_text_to", b"starts_at_text_to", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_name", b"alert_name", "fingerprint", b"fingerprint", "matchers", b"matchers", "namespace", b"namespace", "search", b"search", "severity_label", b"severity_label", "started_since", b"started_since", "started_until", b"started_until", "starts_at_text_from", b"starts_at_text_from", "starts_at_text_to", b"starts_at_text_to", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -618,6 +735,66 @@ class ListOccurrencesResponse(_message.Message):
 Global___ListOccurrencesResponse: _TypeAlias = ListOccurrencesResponse  # noqa: Y015
 
 @_typing.final
+class EventFilter(_message.Message):
+    """Which events are wanted; unset fields do not restrict, and all that are set must hold. What is said of `AlertFilter`
+    holds here too.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALERT_NAME_FIELD_NUMBER: _builtins.int
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    SEVERITY_FIELD_NUMBER: _builtins.int
+    IS_FIRING_FIELD_NUMBER: _builtins.int
+    MATCHERS_FIELD_NUMBER: _builtins.int
+    SEARCH_FIELD_NUMBER: _builtins.int
+    OCCURRED_SINCE_FIELD_NUMBER: _builtins.int
+    OCCURRED_UNTIL_FIELD_NUMBER: _builtins.int
+    alert_name: _builtins.str
+    """Of alerts with exactly this name."""
+    namespace: _builtins.str
+    """Of alerts with exactly this namespace label."""
+    severity: _alert_pb2.Severity.ValueType
+    """Of alerts with this severity, as in `AlertFilter`."""
+    is_firing: _builtins.bool
+    """Whether the alert fires after the event, or not."""
+    search: _builtins.str
+    """What the alert says, as in `AlertFilter`."""
+    @_builtins.property
+    def matchers(self) -> _containers.RepeatedCompositeFieldContainer[Global___LabelMatcher]:
+        """What labels of the alert must be. At most 20."""
+
+    @_builtins.property
+    def occurred_since(self) -> _timestamp_pb2.Timestamp:
+        """The event is not before this moment."""
+
+    @_builtins.property
+    def occurred_until(self) -> _timestamp_pb2.Timestamp:
+        """The event is before this moment."""
+
+    def __init__(
+        self,
+        *,
+        alert_name: _builtins.str = ...,
+        namespace: _builtins.str = ...,
+        severity: _alert_pb2.Severity.ValueType = ...,
+        is_firing: _builtins.bool | None = ...,
+        matchers: _abc.Iterable[Global___LabelMatcher] | None = ...,
+        search: _builtins.str = ...,
+        occurred_since: _timestamp_pb2.Timestamp | None = ...,
+        occurred_until: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_is_firing", b"_is_firing", "is_firing", b"is_firing", "occurred_since", b"occurred_since", "occurred_until", b"occurred_until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_is_firing", b"_is_firing", "alert_name", b"alert_name", "is_firing", b"is_firing", "matchers", b"matchers", "namespace", b"namespace", "occurred_since", b"occurred_since", "occurred_until", b"occurred_until", "search", b"search", "severity", b"severity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__is_firing: _TypeAlias = _typing.Literal["is_firing"]  # noqa: Y015
+    _WhichOneofArgType__is_firing: _TypeAlias = _typing.Literal["_is_firing", b"_is_firing"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__is_firing) -> _WhichOneofReturnType__is_firing | None: ...
+
+Global___EventFilter: _TypeAlias = EventFilter  # noqa: Y015
+
+@_typing.final
 class ListEventsRequest(_message.Message):
     """Asks for events."""
 
@@ -627,6 +804,7 @@ class ListEventsRequest(_message.Message):
     NEWEST_FIRST_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
     fingerprint: _builtins.str
     """Events of this alert only; empty: of all alerts."""
     newest_first: _builtins.bool
@@ -635,6 +813,10 @@ class ListEventsRequest(_message.Message):
     """How many to a page. 0 means 100; at most 1000, larger values mean 1000."""
     page_token: _builtins.str
     """Where to go on: the last answer's `next_page_token`."""
+    @_builtins.property
+    def filter(self) -> Global___EventFilter:
+        """Which events are wanted."""
+
     def __init__(
         self,
         *,
@@ -642,10 +824,11 @@ class ListEventsRequest(_message.Message):
         newest_first: _builtins.bool = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        filter: Global___EventFilter | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fingerprint", b"fingerprint", "newest_first", b"newest_first", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "fingerprint", b"fingerprint", "newest_first", b"newest_first", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1248,6 +1431,104 @@ class DeleteQuarantinedResponse(_message.Message):
 Global___DeleteQuarantinedResponse: _TypeAlias = DeleteQuarantinedResponse  # noqa: Y015
 
 @_typing.final
+class PlanRetentionRequest(_message.Message):
+    """Asks what retention would delete."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DAYS_FIELD_NUMBER: _builtins.int
+    days: _builtins.int
+    """After how many days, to explore, at most 36500; 0 means those that are set."""
+    def __init__(
+        self,
+        *,
+        days: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["days", b"days"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlanRetentionRequest: _TypeAlias = PlanRetentionRequest  # noqa: Y015
+
+@_typing.final
+class RetentionTable(_message.Message):
+    """Says what would go from one table, and how large it is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TABLE_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    BYTES_FIELD_NUMBER: _builtins.int
+    TOTAL_ROWS_FIELD_NUMBER: _builtins.int
+    TOTAL_BYTES_FIELD_NUMBER: _builtins.int
+    table: _builtins.str
+    """The table."""
+    rows: _builtins.int
+    """How many of its rows would be deleted."""
+    bytes: _builtins.int
+    """About how many bytes that would give back."""
+    total_rows: _builtins.int
+    """How many rows it holds; on PostgreSQL its own estimate."""
+    total_bytes: _builtins.int
+    """About how many bytes it takes."""
+    def __init__(
+        self,
+        *,
+        table: _builtins.str = ...,
+        rows: _builtins.int = ...,
+        bytes: _builtins.int = ...,
+        total_rows: _builtins.int = ...,
+        total_bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "rows", b"rows", "table", b"table", "total_bytes", b"total_bytes", "total_rows", b"total_rows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetentionTable: _TypeAlias = RetentionTable  # noqa: Y015
+
+@_typing.final
+class PlanRetentionResponse(_message.Message):
+    """Says what retention would delete now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONFIGURED_DAYS_FIELD_NUMBER: _builtins.int
+    DAYS_FIELD_NUMBER: _builtins.int
+    CUTOFF_FIELD_NUMBER: _builtins.int
+    TABLES_FIELD_NUMBER: _builtins.int
+    configured_days: _builtins.int
+    """After how many days what is old is deleted; 0 when retention is off."""
+    days: _builtins.int
+    """The days that were planned with; 0 when retention is off and none were asked for. Then nothing would be deleted."""
+    @_builtins.property
+    def cutoff(self) -> _timestamp_pb2.Timestamp:
+        """What was last received before would go; unset when nothing would be."""
+
+    @_builtins.property
+    def tables(self) -> _containers.RepeatedCompositeFieldContainer[Global___RetentionTable]:
+        """One entry per table."""
+
+    def __init__(
+        self,
+        *,
+        configured_days: _builtins.int = ...,
+        days: _builtins.int = ...,
+        cutoff: _timestamp_pb2.Timestamp | None = ...,
+        tables: _abc.Iterable[Global___RetentionTable] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cutoff", b"cutoff"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["configured_days", b"configured_days", "cutoff", b"cutoff", "days", b"days", "tables", b"tables"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlanRetentionResponse: _TypeAlias = PlanRetentionResponse  # noqa: Y015
+
+@_typing.final
 class GetStatusRequest(_message.Message):
     """Asks for figures."""
 
@@ -1266,7 +1547,9 @@ Global___GetStatusRequest: _TypeAlias = GetStatusRequest  # noqa: Y015
 
 @_typing.final
 class GetStatusResponse(_message.Message):
-    """Holds figures."""
+    """Holds figures. Numbers of rows are exact below 100000; above that PostgreSQL's own estimates, which lag behind by minutes
+    and a few per cent. SQLite counts.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1281,13 +1564,13 @@ class GetStatusResponse(_message.Message):
     DATABASE_TYPE_FIELD_NUMBER: _builtins.int
     STARTED_AT_FIELD_NUMBER: _builtins.int
     occurrences: _builtins.int
-    """How many occurrences are stored."""
+    """How many occurrences are stored; may be an estimate."""
     alerts: _builtins.int
-    """How many alerts are known."""
+    """How many alerts are known; may be an estimate."""
     firing_alerts: _builtins.int
     """How many alerts fire."""
     events: _builtins.int
-    """How many events are stored."""
+    """How many events are stored; may be an estimate."""
     pending_work: _builtins.int
     """How many events wait for the pipeline or are in it."""
     quarantined_payloads: _builtins.int

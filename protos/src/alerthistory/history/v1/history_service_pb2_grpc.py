@@ -110,6 +110,11 @@ class HistoryServiceStub:
                 request_serializer=alerthistory_dot_history_dot_v1_dot_history__service__pb2.DeleteQuarantinedRequest.SerializeToString,
                 response_deserializer=alerthistory_dot_history_dot_v1_dot_history__service__pb2.DeleteQuarantinedResponse.FromString,
                 _registered_method=True)
+        self.PlanRetention = channel.unary_unary(
+                '/alerthistory.history.v1.HistoryService/PlanRetention',
+                request_serializer=alerthistory_dot_history_dot_v1_dot_history__service__pb2.PlanRetentionRequest.SerializeToString,
+                response_deserializer=alerthistory_dot_history_dot_v1_dot_history__service__pb2.PlanRetentionResponse.FromString,
+                _registered_method=True)
         self.GetStatus = channel.unary_unary(
                 '/alerthistory.history.v1.HistoryService/GetStatus',
                 request_serializer=alerthistory_dot_history_dot_v1_dot_history__service__pb2.GetStatusRequest.SerializeToString,
@@ -231,6 +236,13 @@ class HistoryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PlanRetention(self, request, context):
+        """Tell what retention would delete now, and delete nothing. It looks at every old row: minutes with many millions.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetStatus(self, request, context):
         """Return figures for dashboards.
         """
@@ -315,6 +327,11 @@ def add_HistoryServiceServicer_to_server(servicer, server):
                     servicer.DeleteQuarantined,
                     request_deserializer=alerthistory_dot_history_dot_v1_dot_history__service__pb2.DeleteQuarantinedRequest.FromString,
                     response_serializer=alerthistory_dot_history_dot_v1_dot_history__service__pb2.DeleteQuarantinedResponse.SerializeToString,
+            ),
+            'PlanRetention': grpc.unary_unary_rpc_method_handler(
+                    servicer.PlanRetention,
+                    request_deserializer=alerthistory_dot_history_dot_v1_dot_history__service__pb2.PlanRetentionRequest.FromString,
+                    response_serializer=alerthistory_dot_history_dot_v1_dot_history__service__pb2.PlanRetentionResponse.SerializeToString,
             ),
             'GetStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStatus,
@@ -728,6 +745,33 @@ class HistoryService:
             '/alerthistory.history.v1.HistoryService/DeleteQuarantined',
             alerthistory_dot_history_dot_v1_dot_history__service__pb2.DeleteQuarantinedRequest.SerializeToString,
             alerthistory_dot_history_dot_v1_dot_history__service__pb2.DeleteQuarantinedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PlanRetention(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/alerthistory.history.v1.HistoryService/PlanRetention',
+            alerthistory_dot_history_dot_v1_dot_history__service__pb2.PlanRetentionRequest.SerializeToString,
+            alerthistory_dot_history_dot_v1_dot_history__service__pb2.PlanRetentionResponse.FromString,
             options,
             channel_credentials,
             insecure,

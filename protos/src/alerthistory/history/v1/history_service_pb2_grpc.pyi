@@ -55,6 +55,8 @@ class HistoryServiceStub:
     """Return one quarantined payload with its body. NOT_FOUND when it does not exist."""
     DeleteQuarantined: _aio.UnaryUnaryMultiCallable[_history_service_pb2.DeleteQuarantinedRequest, _history_service_pb2.DeleteQuarantinedResponse]
     """Delete quarantined payloads, because they were replayed or are of no use. Idempotent."""
+    PlanRetention: _aio.UnaryUnaryMultiCallable[_history_service_pb2.PlanRetentionRequest, _history_service_pb2.PlanRetentionResponse]
+    """Tell what retention would delete now, and delete nothing. It looks at every old row: minutes with many millions."""
     GetStatus: _aio.UnaryUnaryMultiCallable[_history_service_pb2.GetStatusRequest, _history_service_pb2.GetStatusResponse]
     """Return figures for dashboards."""
 
@@ -189,6 +191,14 @@ class HistoryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_history_service_pb2.DeleteQuarantinedRequest, _abc.Awaitable[_history_service_pb2.DeleteQuarantinedResponse]],
     ) -> _abc.Awaitable[_history_service_pb2.DeleteQuarantinedResponse]:
         """Delete quarantined payloads, because they were replayed or are of no use. Idempotent."""
+
+    @_abc_1.abstractmethod
+    def PlanRetention(
+        self,
+        request: _history_service_pb2.PlanRetentionRequest,
+        context: _aio.ServicerContext[_history_service_pb2.PlanRetentionRequest, _abc.Awaitable[_history_service_pb2.PlanRetentionResponse]],
+    ) -> _abc.Awaitable[_history_service_pb2.PlanRetentionResponse]:
+        """Tell what retention would delete now, and delete nothing. It looks at every old row: minutes with many millions."""
 
     @_abc_1.abstractmethod
     def GetStatus(

@@ -6,16 +6,24 @@ from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Table, func, select, tuple_
+from sqlalchemy import ColumnElement, Row, Table, delete, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerthistory_classifier.adapters.tables import classifications, enrichment_mode
 from alerthistory_classifier.domain.modes import Mode
 from alerthistory_classifier.ports import Classification, KeptMode, Place
+from alerthistory_common import bulk
 from alerthistory_common.alerts import Fingerprint, Instant, Severity, Verdict
 from alerthistory_common.database import Database
 
 Insert = postgresql.Insert | sqlite.Insert
+
+_REPLACE = bulk.insert(
+    classifications,
+    tail="ON CONFLICT (fp_hash) DO UPDATE SET "
+    + ", ".join(f"{column.name} = excluded.{column.name}" for column in classifications.c if not column.primary_key),
+)
 
 _MICROSECOND = timedelta(microseconds=1)
 _THE_ROW = 1
@@ -32,7 +40,8 @@ class SqlVerdictStore:
         latest = {classification.fingerprint: classification for classification in kept}
         rows = [_row(classification) for classification in latest.values()]
         # Replicas lock rows in one order, so that they do not lock each other out.
-        await self._replace(classifications, "fp_hash", sorted(rows, key=lambda row: row["fp_hash"]))
+        rows.sort(key=lambda row: row["fp_hash"])
+        await self._database.write(lambda connection: _REPLACE.run(connection, rows))
 
     async def keep_newer(self, kept: Sequence[Classification]) -> set[Fingerprint]:
         """Keep, durably, each whose alert has no verdict or an earlier one; return whose were kept. One per alert."""
@@ -70,6 +79,23 @@ class SqlVerdictStore:
             statement = statement.where(tuple_(columns.created_at, columns.fp_hash) < tuple_(*after))
         result = await self._database.read(lambda connection: connection.execute(statement))
         return list(map(_classification, result))
+
+    async def delete_before(self, moment: Instant, limit: int) -> int:
+        """Delete at most *limit* verdicts that were made before *moment*, the oldest first; return how many."""
+        columns = classifications.c
+        old = (
+            select(columns.fp_hash)
+            .where(columns.created_at < moment.micros)
+            .order_by(columns.created_at, columns.fp_hash)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+
+        async def work(connection: AsyncConnection) -> int:
+            keys = (await connection.execute(old)).scalars().all()
+            return (await connection.execute(delete(classifications).where(columns.fp_hash.in_(keys)))).rowcount
+
+        return await self._database.write(work)
 
     async def count(self) -> int:
         """Return how many verdicts are stored."""

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import NamedTuple
 
 import structlog
 
@@ -29,6 +30,13 @@ class ClassificationNotFoundError(NotFoundError):
     reason = "CLASSIFICATION_NOT_FOUND"
 
 
+class Case(NamedTuple):
+    """One event to judge, and what its alert's past says about it."""
+
+    event: AlertEvent
+    history: HistoryContext
+
+
 class Classifying:
     """What callers ask of the classifier.
 
@@ -40,7 +48,7 @@ class Classifying:
         store: VerdictStore,
         modes: Modes,
         *,
-        keeping: Batcher[Classification, None],
+        keeping: Batcher[Sequence[Classification], None],
         patience: Patience,
         clock: Clock,
         metrics: ClassifierMetrics,
@@ -55,18 +63,25 @@ class Classifying:
         self.verdicts: Counter[tuple[Severity, str]] = Counter()
         self.transparent_events = 0
 
-    async def classify(self, event: AlertEvent, history: HistoryContext) -> tuple[Verdict | None, Mode]:
-        """Return the verdict on *event*, None when the mode asks for none, and the mode.
+    async def classify(self, cases: Sequence[Case]) -> tuple[Sequence[Verdict | None], Mode]:
+        """Return a verdict on each of *cases*, None when the mode asks for none, and the mode.
 
         Only what fires is judged anew: when it ends, the alert is still what it was.
         """
         mode = (await self._modes.current()).mode
         if mode is Mode.TRANSPARENT:
-            self.transparent_events += 1
-            return None, mode
-        if not event.kind.is_firing and (known := await self._known(event.fingerprint)) is not None:
-            return known, mode
-        return await self._judge(event, history), mode
+            self.transparent_events += len(cases)
+            return [None] * len(cases), mode
+        known = await self._known({case.event.fingerprint for case in cases if not case.event.kind.is_firing})
+        verdicts, judged = list[Verdict](), list[Classification]()
+        for event, history in cases:
+            verdict = None if event.kind.is_firing else known.get(event.fingerprint)
+            if verdict is None:
+                verdict = known[event.fingerprint] = self._judge(event, history)
+                judged.append(self._classification(event, verdict))
+            verdicts.append(verdict)
+        await self._keep(judged)
+        return verdicts, mode
 
     async def find(self, fingerprint: Fingerprint) -> Classification:
         """Return the stored verdict of an alert; raise ClassificationNotFoundError when it has none."""
@@ -87,7 +102,7 @@ class Classifying:
         """Return how many verdicts are stored."""
         return await self._store.count()
 
-    async def _judge(self, event: AlertEvent, history: HistoryContext) -> Verdict:
+    def _judge(self, event: AlertEvent, history: HistoryContext) -> Verdict:
         started = time.perf_counter()
         judged = judge(event, history)
         taken = time.perf_counter() - started
@@ -95,31 +110,39 @@ class Classifying:
         self._metrics.duration.observe(taken)
         self._metrics.verdicts.labels(verdict.severity.value, verdict.source).inc()
         self.verdicts[verdict.severity, verdict.source] += 1
-        await self._keep(event, verdict)
         return verdict
 
-    async def _keep(self, event: AlertEvent, verdict: Verdict) -> None:
-        classification = Classification(
+    def _classification(self, event: AlertEvent, verdict: Verdict) -> Classification:
+        return Classification(
             fingerprint=event.fingerprint,
             alert_name=event.alert_name,
             verdict=verdict,
             created_at=self._clock.now(),
         )
+
+    async def _keep(self, judged: Sequence[Classification]) -> None:
+        if not judged:
+            return
         try:
-            await self._patience.wait(self._keeping.submit(classification), limit_s=STORE_LIMIT_S)
+            await self._patience.wait(self._keeping.submit(judged), limit_s=STORE_LIMIT_S)
         except AlertHistoryError as error:
             self._complain("keep_verdict", error)
         else:
             self._failing.discard("keep_verdict")
 
-    async def _known(self, fingerprint: Fingerprint) -> Verdict | None:
+    async def _known(self, fingerprints: Collection[Fingerprint]) -> dict[Fingerprint, Verdict]:
+        if not fingerprints:
+            return {}
         try:
-            found = await self._patience.wait(self._store.find(fingerprint), limit_s=STORE_LIMIT_S)
+            found = await self._patience.wait(self._find(fingerprints), limit_s=STORE_LIMIT_S)
         except AlertHistoryError as error:
             self._complain("find_verdict", error)
-            return None
+            return {}
         self._failing.discard("find_verdict")
-        return None if found is None else found.verdict
+        return {each.fingerprint: each.verdict for each in found}
+
+    async def _find(self, fingerprints: Collection[Fingerprint]) -> Sequence[Classification]:
+        return await self._store.find_all(fingerprints)
 
     def _complain(self, operation: str, error: AlertHistoryError) -> None:
         self._metrics.store_failures.labels(operation).inc()

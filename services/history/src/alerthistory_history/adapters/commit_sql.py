@@ -11,6 +11,7 @@ from uuid import uuid4
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from alerthistory_common import bulk
 from alerthistory_common.alerts import AlertEvent, Fingerprint, Instant
 from alerthistory_common.database import Database
 from alerthistory_common.errors import StoreUnavailableError
@@ -24,7 +25,7 @@ from alerthistory_history.domain.records import (
 )
 from alerthistory_history.domain.state import Policy
 
-from . import bulk, rows
+from . import rows
 from .dialects import Dialect, Numbers
 from .labels import label_hashes
 from .tables import alerts, events, occurrences, work

@@ -7,7 +7,6 @@ from itertools import chain
 from typing import Any, Protocol
 
 from sqlalchemy import (
-    ARRAY,
     BigInteger,
     ColumnElement,
     LargeBinary,
@@ -35,7 +34,7 @@ _SAME_PAIR = "occurrences o ON o.fp_hash = pairs.key AND o.starts_us = pairs.sta
 _LOCKED = [column for column in tables.alerts.c if column.name != "label_hashes"]
 _LOCK = (
     select(*_LOCKED)
-    .where(tables.alerts.c.fp_hash == any_(bindparam("keys", type_=ARRAY(LargeBinary))))
+    .where(tables.alerts.c.fp_hash == any_(bindparam("keys", type_=postgresql.ARRAY(LargeBinary))))
     .order_by(tables.alerts.c.fp_hash)
     .with_for_update()
 )
@@ -95,6 +94,10 @@ class Dialect(Protocol):
         """Whether no event that is still to be committed can come before this one in (txid, seq) order."""
         ...
 
+    async def freeze(self, connection: AsyncConnection) -> None:
+        """Let all that is read in this transaction, which has read nothing yet, be of one moment."""
+        ...
+
     async def size(self, connection: AsyncConnection) -> int:
         """Return how many bytes our tables take."""
         ...
@@ -143,6 +146,10 @@ class Postgresql:
     def is_final(self) -> ColumnElement[bool]:
         """Transactions below the snapshot's xmin have all ended."""
         return tables.events.c.txid < literal_column("pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+
+    async def freeze(self, connection: AsyncConnection) -> None:
+        """Take one snapshot for all statements."""
+        await connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
 
     async def size(self, connection: AsyncConnection) -> int:
         """Return the size of the schema's tables with their indexes and long values."""
@@ -208,6 +215,9 @@ class Sqlite:
     def is_final(self) -> ColumnElement[bool]:
         """What can be read is final."""
         return true()
+
+    async def freeze(self, connection: AsyncConnection) -> None:
+        """Do nothing: a transaction sees one moment anyway."""
 
     async def size(self, connection: AsyncConnection) -> int:
         """Return the size of the file."""

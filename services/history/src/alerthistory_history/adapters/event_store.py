@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row, Select, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from alerthistory_common.alerts import Fingerprint
 from alerthistory_common.database import Database
-from alerthistory_history.domain.records import EventPage, Position
+from alerthistory_history.domain.records import EventFilter, EventPage, Position
 
-from . import rows
+from . import conditions, rows
 from .dialects import dialect_named
+from .selecting import all_rows, select_alerts, walk
 from .tables import alerts, events
 
 
@@ -51,19 +52,30 @@ class SqlEventStore:
         found = await self._rows(query)
         return Position(found[0].txid, found[0].seq) if found else Position(0, 0)
 
-    async def page(
-        self, fingerprint: Fingerprint | None, *, newest_first: bool, after: Position | None, limit: int
-    ) -> EventPage:
-        """Return a page of the events of one alert, or of all."""
-        order = (events.c.txid, events.c.seq) if fingerprint is None else (events.c.seq,)
-        query = self._with_content().where(self._dialect.is_final()).limit(limit)
-        query = query.order_by(*(column.desc() if newest_first else column for column in order))
-        if fingerprint is not None:
-            query = query.where(events.c.fp_hash == rows.fp_hash(fingerprint))
-        if after is not None:
-            place, here = tuple_(*order), tuple_(*(after if fingerprint is None else after[1:]))
-            query = query.where(place < here if newest_first else place > here)
-        return EventPage(events=[rows.alert_event(row) for row in await self._rows(query)])
+    async def page(self, wanted: EventFilter, *, newest_first: bool, after: Position | None, limit: int) -> EventPage:
+        """Return a page of the events that are wanted."""
+        order = (events.c.seq,) if wanted.fingerprint else (events.c.txid, events.c.seq)
+        place = tuple_(*order)
+        base = self._with_content().where(self._dialect.is_final(), *conditions.of_events(wanted))
+        base = base.order_by(*(column.desc() if newest_first else column for column in order))
+
+        async def page(connection: AsyncConnection) -> Sequence[Row[Any]]:
+            selected = await select_alerts(connection, self._dialect, wanted.of, events)
+            query = base if selected.condition is None else base.where(selected.condition)
+
+            async def fetch(last: Row[Any] | None, step: int) -> Sequence[Row[Any]]:
+                position = after if last is None else Position(last.txid, last.seq)
+                some = query.limit(step)
+                if position is not None:
+                    here = tuple_(*(position[1:] if wanted.fingerprint else position))
+                    some = some.where(place < here if newest_first else place > here)
+                return await all_rows(connection, some)
+
+            if selected.keys is None or selected.condition is not None:
+                return await fetch(None, limit)
+            return await walk(fetch, lambda row: selected.holds(row.fp_hash), limit=limit)
+
+        return EventPage(events=[rows.alert_event(row) for row in await self._database.read(page)])
 
     def _with_content(self) -> Select[Any]:
         content = (alerts.c.fingerprint, alerts.c.alert_name, alerts.c.labels_json)

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Subquery, and_, case, func, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, Subquery, and_, case, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerthistory_common.alerts import Fingerprint, Instant, Severity
-from alerthistory_common.columns import EscapedText
 from alerthistory_common.database import Database
 from alerthistory_history.domain.records import (
     AlertFilter,
@@ -21,9 +20,11 @@ from alerthistory_history.domain.records import (
 )
 from alerthistory_history.domain.stats import ReceivedOccurrence, Totals
 
-from . import rows
+from . import conditions, rows
+from .counting import row_count
 from .dialects import dialect_named
-from .tables import NAME_PREFIX, alerts, events, occurrences, quarantine, work
+from .selecting import all_rows, in_change_order, select_alerts, sieved, walk
+from .tables import alerts, events, occurrences, quarantine, work
 
 
 class SqlReadStore:
@@ -43,26 +44,39 @@ class SqlReadStore:
         self, wanted: AlertFilter, *, after: tuple[int, bytes] | None, limit: int
     ) -> Sequence[tuple[AlertRecord, tuple[int, bytes]]]:
         """Return a page of alerts, last changed first, each with its position."""
-        query = (
-            select(alerts)
-            .where(*_alert_conditions(wanted))
-            .order_by(alerts.c.changed_us.desc(), alerts.c.fp_hash.desc())
-            .limit(limit)
-        )
-        if after is not None:
-            query = query.where(tuple_(alerts.c.changed_us, alerts.c.fp_hash) < tuple_(*after))
-        selected = await self._database.read(lambda connection: connection.execute(query))
-        return [(_record(row), (row.changed_us, row.fp_hash)) for row in selected]
+        met = conditions.of_alerts(wanted, self._dialect)
+
+        async def page(connection: AsyncConnection) -> Sequence[Row[Any]]:
+            if wanted.selection.is_indexed:
+                return await all_rows(connection, in_change_order(select(alerts).where(*met), after).limit(limit))
+            found = await sieved(connection, wanted, met, after=after, limit=limit)
+            query = select(alerts).where(alerts.c.fp_hash.in_([row.fp_hash for row in found]))
+            return await all_rows(connection, in_change_order(query, None))
+
+        return [(_record(row), (row.changed_us, row.fp_hash)) for row in await self._database.read(page)]
 
     async def occurrences(
         self, wanted: OccurrenceFilter, *, ties: TieOrder, after: tuple[int, int] | None, limit: int
     ) -> Sequence[Occurrence]:
         """Return a page of occurrences, latest start first; *after* is (start, id) of the last one seen."""
-        query = _in_history_order(select(occurrences), wanted, ties).limit(limit)
-        if after is not None:
-            query = query.where(_comes_after(after, ties))
-        selected = await self._database.read(lambda connection: connection.execute(query))
-        return [rows.occurrence(row) for row in selected]
+
+        async def page(connection: AsyncConnection) -> Sequence[Row[Any]]:
+            of = AlertFilter(selection=wanted.selection)
+            selected = await select_alerts(connection, self._dialect, of, occurrences)
+            base = _in_history_order(select(occurrences), wanted, ties)
+            if selected.condition is not None:
+                base = base.where(selected.condition)
+
+            async def fetch(last: Row[Any] | None, step: int) -> Sequence[Row[Any]]:
+                place = after if last is None else (last.starts_us, last.id)
+                query = base if place is None else base.where(_comes_after(place, ties))
+                return await all_rows(connection, query.limit(step))
+
+            if selected.keys is None or selected.condition is not None:
+                return await fetch(None, limit)
+            return await walk(fetch, lambda row: selected.holds(row.fp_hash), limit=limit)
+
+        return [rows.occurrence(row) for row in await self._database.read(page)]
 
     async def counted(self, wanted: OccurrenceFilter, *, limit: int) -> Sequence[CountedOccurrence]:
         """Return what a report counts of the first *limit* occurrences, in history order."""
@@ -111,13 +125,13 @@ class SqlReadStore:
         async def figures(connection: AsyncConnection) -> Status:
             pending, oldest = (await connection.execute(select(func.count(), func.min(work.c.created_us)))).one()
             return Status(
-                occurrences=await _count(connection, select(func.count()).select_from(occurrences)),
-                alerts=await _count(connection, select(func.count()).select_from(alerts)),
+                occurrences=await row_count(connection, occurrences),
+                alerts=await row_count(connection, alerts),
                 firing_alerts=await _count(connection, select(func.count()).where(alerts.c.is_firing)),
-                events=await _count(connection, select(func.count()).select_from(events)),
+                events=await row_count(connection, events),
                 pending_work=pending,
                 oldest_pending_age=None if oldest is None else timedelta(microseconds=max(0, now.micros - oldest)),
-                quarantined_payloads=await _count(connection, select(func.count()).select_from(quarantine)),
+                quarantined_payloads=await row_count(connection, quarantine),
                 database_size_bytes=await self._dialect.size(connection),
                 database_type=self._dialect.name,
                 started_at=started_at,
@@ -143,24 +157,7 @@ def _received_since(since: int) -> Subquery:
 
 def _in_history_order(query: Select[Any], wanted: OccurrenceFilter, ties: TieOrder) -> Select[Any]:
     number = occurrences.c.id.desc() if ties is TieOrder.NEWEST_FIRST else occurrences.c.id
-    return query.where(*_occurrence_conditions(wanted)).order_by(occurrences.c.starts_us.desc(), number)
-
-
-def _occurrence_conditions(wanted: OccurrenceFilter) -> Sequence[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = []
-    if wanted.alert_name:
-        found += _is_named(occurrences.c.alert_name, wanted.alert_name)
-    if wanted.is_firing is not None:
-        found.append(occurrences.c.is_firing if wanted.is_firing else ~occurrences.c.is_firing)
-    if wanted.fingerprint:
-        found.append(occurrences.c.fp_hash == rows.fp_hash(wanted.fingerprint))
-    if wanted.namespace:
-        found += _is_named(occurrences.c.namespace, wanted.namespace)
-    if wanted.starts_from is not None:
-        found.append(occurrences.c.starts_us >= wanted.starts_from)
-    if wanted.starts_to is not None:
-        found.append(occurrences.c.starts_us <= wanted.starts_to)
-    return found
+    return query.where(*conditions.of_occurrences(wanted)).order_by(occurrences.c.starts_us.desc(), number)
 
 
 def _comes_after(last: tuple[int, int], ties: TieOrder) -> ColumnElement[bool]:
@@ -168,24 +165,6 @@ def _comes_after(last: tuple[int, int], ties: TieOrder) -> ColumnElement[bool]:
     tied = occurrences.c.id < number if ties is TieOrder.NEWEST_FIRST else occurrences.c.id > number
     # The first condition bounds the scan of the index; the second alone would not.
     return and_(occurrences.c.starts_us <= start, or_(occurrences.c.starts_us < start, tied))
-
-
-def _alert_conditions(wanted: AlertFilter) -> Sequence[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = []
-    if wanted.alert_name:
-        found += _is_named(alerts.c.alert_name, wanted.alert_name)
-    if wanted.namespace:
-        found.append(alerts.c.namespace == wanted.namespace)
-    if wanted.is_firing is not None:
-        found.append(alerts.c.is_firing if wanted.is_firing else ~alerts.c.is_firing)
-    if wanted.severity is not None:
-        found.append(func.coalesce(alerts.c.verdict_severity, alerts.c.severity_label) == wanted.severity.value)
-    return found
-
-
-def _is_named(column: ColumnElement[str], name: str) -> Sequence[ColumnElement[bool]]:
-    whole = literal(name, EscapedText)
-    return func.substr(column, 1, NAME_PREFIX) == func.substr(whole, 1, NAME_PREFIX), column == whole
 
 
 def _record(row: Any) -> AlertRecord:

@@ -63,6 +63,8 @@ Index("ix_occurrences_starts", occurrences.c.starts_us)
 Index("ix_occurrences_name", func.substr(occurrences.c.alert_name, 1, NAME_PREFIX), occurrences.c.starts_us)
 # ListOccurrences of one namespace. HOT.
 Index("ix_occurrences_namespace", func.substr(occurrences.c.namespace, 1, NAME_PREFIX), occurrences.c.starts_us)
+# ListOccurrences of one severity label. HOT.
+Index("ix_occurrences_severity", func.substr(occurrences.c.severity_label, 1, NAME_PREFIX), occurrences.c.starts_us)
 # ListOccurrences of those that fire, which are few among many. HOT.
 Index(
     "ix_occurrences_firing",
@@ -123,7 +125,7 @@ alert_labels = Table(
     sqlite_with_rowid=False,
 )
 Index("ix_alert_labels_alert", alert_labels.c.fp_hash)
-# ListAlerts; rows of other namespaces and severities are passed over. HOT.
+# ListAlerts. HOT.
 Index("ix_alerts_changed", alerts.c.changed_us, alerts.c.fp_hash)
 # What GetStats counts. HOT but once an hour.
 Index("ix_alerts_seen", alerts.c.seen_hour)
@@ -135,8 +137,12 @@ Index(
     postgresql_where=text("is_firing"),
     sqlite_where=text("is_firing = 1"),
 )
-# ListAlerts of one name.
-Index("ix_alerts_name", func.substr(alerts.c.alert_name, 1, NAME_PREFIX))
+# What alerts are filtered by: the verdict's severity when there is one, otherwise the sender's.
+alert_severity = func.coalesce(alerts.c.verdict_severity, alerts.c.severity_label)
+# ListAlerts of one name, namespace or severity. HOT.
+Index("ix_alerts_name", func.substr(alerts.c.alert_name, 1, NAME_PREFIX), alerts.c.changed_us)
+Index("ix_alerts_namespace", func.substr(alerts.c.namespace, 1, NAME_PREFIX), alerts.c.changed_us)
+Index("ix_alerts_severity", func.substr(alert_severity, 1, NAME_PREFIX), alerts.c.changed_us)
 # Settling.
 Index(
     "ix_alerts_due",
@@ -154,7 +160,8 @@ events = Table(
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
     # seq is not the order of commits, so readers follow (txid, seq). 0 on SQLite, which has one writer.
     Column("txid", BigInteger, nullable=False),
-    Column("event_id", Text, nullable=False, unique=True),
+    # In no index: nothing asks for it, and nothing makes it twice.
+    Column("event_id", Text, nullable=False),
     Column("fp_hash", LargeBinary, nullable=False),
     Column("kind", Text, nullable=False),
     # Numbers the episodes of the alert from 1.
@@ -163,15 +170,19 @@ events = Table(
     Column("ends_us", BigInteger),
     Column("annotations_json", JsonText, nullable=False),
     Column("generator_url", EscapedText),
-    Column("occurred_us", BigInteger, nullable=False),
+    # In the key, because PostgreSQL's partitions are ranges of it: a week each (see partition_store.py).
+    Column("occurred_us", BigInteger, primary_key=True, autoincrement=False),
     Column("received_us", BigInteger, nullable=False),
     Column("sender", EscapedText, nullable=False),
     Column("traceparent", EscapedText, nullable=False),
+    postgresql_partition_by="RANGE (occurred_us)",
 )
 # TailEvents, and ListEvents of all alerts.
 Index("ix_events_order", events.c.txid, events.c.seq)
-# ListEvents of one alert.
+# ListEvents of one alert, or of few.
 Index("ix_events_alert", events.c.fp_hash, events.c.seq)
+# ListEvents of a time.
+Index("ix_events_occurred", events.c.occurred_us)
 # What an alert's past says about an event.
 Index(
     "ix_events_turns",
@@ -192,6 +203,7 @@ work = Table(
     Column("lease_owner", EscapedText),
     # Not handed out before: the end of the lease, or of a rest.
     Column("available_at_us", BigInteger, nullable=False),
+    # The event's occurred_us: to join by both finds the event in its partition alone.
     Column("created_us", BigInteger, nullable=False),
 )
 # The oldest work of an alert; the queue itself is read by its primary key.

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, delete, exists, func, select, text, update
+from sqlalchemy import ColumnElement, Row, Select, and_, delete, exists, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from alerthistory_common import bulk
 from alerthistory_common.alerts import Instant, Severity
 from alerthistory_common.database import Database
 from alerthistory_history.domain.past import TURNS, Turn, history_context
@@ -19,6 +20,7 @@ from alerthistory_history.domain.records import Completed, Lease, Work
 from . import rows
 from .tables import TURNS_ONLY, alerts, events, work
 
+_JUDGE = bulk.update(alerts, "fp_hash", ["verdict_severity"])
 _MICROS = 1_000_000
 # Characters, of which each may be four bytes of a message's 64 MiB.
 _MAX_LENGTH = 12_000_000
@@ -96,7 +98,7 @@ async def _fitting(connection: AsyncConnection, ids: Sequence[int]) -> Sequence[
     selected = await connection.execute(
         select(work.c.seq, func.length(alerts.c.labels_json) + func.length(events.c.annotations_json))
         .select_from(work)
-        .join(events, events.c.seq == work.c.seq)
+        .join(events, _is_its_event())
         .join(alerts, alerts.c.fp_hash == work.c.fp_hash)
         .where(work.c.seq.in_(ids))
         .order_by(work.c.seq)
@@ -118,7 +120,7 @@ async def load_work(connection: AsyncConnection, ids: Sequence[int]) -> Sequence
     selected = await connection.execute(
         select(work.c.attempt, events, alerts.c.fingerprint, alerts.c.alert_name, alerts.c.labels_json)
         .select_from(work)
-        .join(events, events.c.seq == work.c.seq)
+        .join(events, _is_its_event())
         .join(alerts, alerts.c.fp_hash == work.c.fp_hash)
         .where(work.c.seq.in_(ids))
         .order_by(work.c.seq)
@@ -184,14 +186,21 @@ async def _held(connection: AsyncConnection, leases: Sequence[Lease]) -> Mapping
 
 
 async def _judge(connection: AsyncConnection, verdicts: Mapping[bytes, Severity | None]) -> None:
-    values = [
-        {"key": key, "severity": severity.value} for key, severity in sorted(verdicts.items()) if severity is not None
-    ]
-    if values:
-        await connection.execute(
-            update(alerts).where(alerts.c.fp_hash == bindparam("key")).values(verdict_severity=bindparam("severity")),
-            values,
-        )
+    given = {key: severity.value for key, severity in verdicts.items() if severity is not None}
+    # In the order in which commits lock alerts: an UPDATE that joins has none.
+    known = await connection.execute(
+        select(alerts.c.fp_hash, alerts.c.verdict_severity)
+        .where(alerts.c.fp_hash.in_(given))
+        .order_by(alerts.c.fp_hash)
+        .with_for_update()
+    )
+    changed = [{"fp_hash": key, "verdict_severity": given[key]} for key, before in known if before != given[key]]
+    await _JUDGE.run(connection, changed)
+
+
+def _is_its_event() -> ColumnElement[bool]:
+    """Both columns of the key, so that PostgreSQL looks into one partition."""
+    return and_(events.c.seq == work.c.seq, events.c.occurred_us == work.c.created_us)
 
 
 def _available(now: Instant) -> Select[tuple[int]]:

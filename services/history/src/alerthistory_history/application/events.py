@@ -3,12 +3,13 @@
 import re
 
 from alerthistory_common import paging
-from alerthistory_common.alerts import AlertEvent, Fingerprint
+from alerthistory_common.alerts import AlertEvent
 from alerthistory_common.errors import FieldViolation, InvalidArgumentError
-from alerthistory_history.domain.records import Position
+from alerthistory_history.domain.records import EventFilter, Position
 from alerthistory_history.ports import EventStore
 
 from .pages import Page
+from .patience import Patience
 
 _CURSOR = re.compile(r"([0-9]{1,19})-([0-9]{1,19})")
 _LARGEST = 2**63 - 1
@@ -26,18 +27,15 @@ def position_of(cursor: str) -> Position:
 
 
 async def list_events(
-    store: EventStore, fingerprint: str, *, newest_first: bool, page_size: int, page_token: str
+    store: EventStore, wanted: EventFilter, patience: Patience, *, newest_first: bool, page_size: int, page_token: str
 ) -> Page[AlertEvent]:
-    """Return a page of the events of one alert, or of all when *fingerprint* is empty."""
+    """Return a page of the events that are wanted."""
     size = paging.page_size(page_size, default=100)
-    question = ("events", fingerprint, newest_first)
+    question = ("events", wanted, newest_first)
     after = paging.decode_token(page_token, *question)
-    page = await store.page(
-        Fingerprint(fingerprint) if fingerprint else None,
-        newest_first=newest_first,
-        after=None if after is None else position_of(str(after[0])),
-        limit=size + 1,
-    )
+    position = None if after is None else position_of(str(after[0]))
+    async with patience.within():
+        page = await store.page(wanted, newest_first=newest_first, after=position, limit=size + 1)
     return Page.cut(page.events, size, lambda event: (event.cursor,), question, weigh=weight)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 
 
 class Pulse:
@@ -9,15 +10,29 @@ class Pulse:
 
     def __init__(self) -> None:
         self._next = asyncio.Event()
+        self._tell: Callable[[], None] = _nobody
+
+    def also(self, tell: Callable[[], None]) -> None:
+        """Call *tell* at each beat, so that other replicas hear of it."""
+        self._tell = tell
 
     def next(self) -> asyncio.Event:
         """Return what the next beat sets. Take it before looking for news, and nothing is missed."""
         return self._next
 
     def beat(self) -> None:
-        """Wake everybody who waits."""
+        """Wake everybody who waits, here and elsewhere."""
+        self.wake()
+        self._tell()
+
+    def wake(self) -> None:
+        """Wake everybody who waits here."""
         self._next.set()
         self._next = asyncio.Event()
+
+
+def _nobody() -> None:
+    """Tell nobody: this replica works on its own."""
 
 
 async def heard(beat: asyncio.Event, *, within_s: float) -> None:

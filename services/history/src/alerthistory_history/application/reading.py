@@ -16,6 +16,7 @@ from alerthistory_history.domain.records import (
 from alerthistory_history.ports import QuarantineStore, ReadStore
 
 from .pages import Page
+from .patience import Patience
 
 _MAX_COUNTED = 10_000
 
@@ -29,13 +30,14 @@ async def get_alert(store: ReadStore, fingerprint: str) -> AlertRecord:
 
 
 async def list_alerts(
-    store: ReadStore, wanted: AlertFilter, *, page_size: int, page_token: str
+    store: ReadStore, wanted: AlertFilter, patience: Patience, *, page_size: int, page_token: str
 ) -> Page[tuple[AlertRecord, tuple[int, bytes]]]:
     """Return a page of alerts, last changed first."""
     size = paging.page_size(page_size, default=50)
     question = ("alerts", wanted)
     after = _place(paging.decode_token(page_token, *question))
-    found = await store.alerts(wanted, after=after, limit=size + 1)
+    async with patience.within():
+        found = await store.alerts(wanted, after=after, limit=size + 1)
     return Page.cut(
         found,
         size,
@@ -46,13 +48,14 @@ async def list_alerts(
 
 
 async def list_occurrences(
-    store: ReadStore, wanted: OccurrenceFilter, *, ties: TieOrder, page_size: int, page_token: str
+    store: ReadStore, wanted: OccurrenceFilter, patience: Patience, *, ties: TieOrder, page_size: int, page_token: str
 ) -> Page[Occurrence]:
     """Return a page of occurrences, latest start first."""
     size = paging.page_size(page_size, default=100)
     question = ("occurrences", wanted, ties)
     after = _pair(paging.decode_token(page_token, *question))
-    found = await store.occurrences(wanted, ties=ties, after=after, limit=size + 1)
+    async with patience.within():
+        found = await store.occurrences(wanted, ties=ties, after=after, limit=size + 1)
     return Page.cut(
         found,
         size,

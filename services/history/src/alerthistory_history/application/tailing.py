@@ -33,7 +33,7 @@ class Tails:
     async def follow(self, position: Position) -> AsyncIterator[Sequence[AlertEvent]]:
         """Yield the events after *position* as they are committed, never an empty batch.
 
-        Ends with DrainingError. Commits of other replicas are seen within a second.
+        Ends with DrainingError. Commits of other replicas are seen within a second; by Redis, at once.
         """
         while not self._is_draining:
             beat = self._pulse.next()
@@ -49,4 +49,4 @@ class Tails:
     def drain(self) -> None:
         """End all streams."""
         self._is_draining = True
-        self._pulse.beat()
+        self._pulse.wake()

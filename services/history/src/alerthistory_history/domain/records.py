@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from alerthistory_common.alerts import AlertEvent, Fingerprint, HistoryContext, Instant, Report, Severity
 
+from .selection import ALL, Selection
 from .state import AlertState, Change
 
 
@@ -173,7 +174,10 @@ class TieOrder(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OccurrenceFilter:
-    """Which occurrences are wanted; empty texts and None do not restrict. The bounds are inclusive microseconds."""
+    """Which occurrences are wanted; empty texts and None do not restrict. The bounds are inclusive microseconds.
+
+    ``selection`` is about the alerts that they are of.
+    """
 
     alert_name: str = ""
     is_firing: bool | None = None
@@ -181,16 +185,32 @@ class OccurrenceFilter:
     starts_from: int | None = None
     starts_to: int | None = None
     namespace: str = ""
+    severity_label: str = ""
+    selection: Selection = ALL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertFilter:
-    """Which alerts are wanted; empty texts and None do not restrict."""
+    """Which alerts are wanted; empty texts and None do not restrict. The bounds are inclusive microseconds."""
 
     alert_name: str = ""
     namespace: str = ""
     is_firing: bool | None = None
     severity: Severity | None = None
+    changed_from: int | None = None
+    changed_to: int | None = None
+    selection: Selection = ALL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventFilter:
+    """Which events are wanted: of which alerts, when, and whether these fire afterwards. The bounds are inclusive."""
+
+    fingerprint: str = ""
+    of: AlertFilter = field(default_factory=AlertFilter)
+    is_firing: bool | None = None
+    occurred_from: int | None = None
+    occurred_to: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

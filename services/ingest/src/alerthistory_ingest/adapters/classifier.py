@@ -1,16 +1,21 @@
 """The classifier service over gRPC."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import grpc
 
 from alerthistory.alert.v1 import alert_pb2
-from alerthistory.classifier.v1.classifier_service_pb2 import BatchGetClassificationsRequest, ClassifyAlertRequest
+from alerthistory.classifier.v1.classifier_service_pb2 import (
+    BatchGetClassificationsRequest,
+    ClassifyAlertsRequest,
+    ClassifyCase,
+)
 from alerthistory.classifier.v1.classifier_service_pb2_grpc import ClassifierServiceStub
 from alerthistory_common import alert_codec
-from alerthistory_common.alerts import AlertEvent, Fingerprint, HistoryContext, Verdict
+from alerthistory_common.alerts import Fingerprint, Verdict
 from alerthistory_common.channels import call
 from alerthistory_common.errors import InternalError
+from alerthistory_ingest.domain.work import Work
 
 _AT_ONCE = 1000
 
@@ -22,15 +27,20 @@ class GrpcClassifier:
         self._stub = ClassifierServiceStub(channel)
         self._timeout_s = timeout_s
 
-    async def classify(self, event: AlertEvent, history: HistoryContext) -> Verdict | None:
-        """Return how serious the alert is, None when the mode asks for no verdict."""
-        request = ClassifyAlertRequest(
-            event=alert_codec.event_message(event), history=alert_codec.history_message(history)
+    async def classify(self, work: Sequence[Work]) -> list[Verdict | None]:
+        """Return of each how serious the alert is, None when the mode asks for no verdict."""
+        request = ClassifyAlertsRequest(
+            cases=[
+                ClassifyCase(
+                    event=alert_codec.event_message(each.event), history=alert_codec.history_message(each.history)
+                )
+                for each in work
+            ]
         )
-        response = await call(self._stub.ClassifyAlert, request, timeout_s=self._timeout_s, wait_for_ready=False)
-        if not response.HasField("verdict"):
-            return None
-        return _verdict(response.verdict)
+        response = await call(self._stub.ClassifyAlerts, request, timeout_s=self._timeout_s, wait_for_ready=False)
+        if len(response.results) != len(work):
+            raise InternalError("the classifier answered with another number of results than it was asked for")
+        return [_verdict(each.verdict) if each.HasField("verdict") else None for each in response.results]
 
     async def verdicts(self, fingerprints: Collection[Fingerprint]) -> dict[Fingerprint, Verdict]:
         """Return the stored verdicts of those of *fingerprints* that have one."""

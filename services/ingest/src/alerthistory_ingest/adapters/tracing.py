@@ -24,19 +24,22 @@ class SpanTracer:
             yield current_traceparent()
 
     @contextmanager
-    def recording(self, parents: Collection[str]) -> Iterator[None]:
+    def together(self, name: str, parents: Collection[str]) -> Iterator[None]:
         """Run the block in a span below *parents* when they are one traceparent, else in a new trace linked to them."""
         distinct = list(dict.fromkeys(filter(None, parents)))
         parent, linked = (distinct[0], []) if len(distinct) == 1 else ("", distinct[:_MAX_LINKS])
-        with self._telemetry.span("record alerts", parent=parent, linked=linked):
+        with self._telemetry.span(name, parent=parent, linked=linked):
             yield
 
     @contextmanager
-    def processing(self, event: AlertEvent, *, is_young: bool) -> Iterator[None]:
-        """Run the block in a span of the trace that brought *event*, or in a new trace linked to it if it is old."""
+    def processing(self, event: AlertEvent, *, is_young: bool) -> Iterator[str]:
+        """Run the block in a span of the trace that brought *event*, or in a new trace linked to it if it is old.
+
+        Yields the traceparent of that span, empty when there is none.
+        """
         parent, linked = (event.traceparent, ()) if is_young else ("", (event.traceparent,))
         facts = {"alerthistory.event_id": event.event_id, "alerthistory.event_kind": event.kind.value}
         with self._telemetry.span(
             "process alert", parent=parent, kind=SpanKind.CONSUMER, linked=linked, attributes=facts
         ):
-            yield
+            yield current_traceparent()

@@ -14,26 +14,31 @@ from alerthistory_common.alerts import AlertEvent, Fingerprint, Verdict
 from alerthistory_common.batching import Batcher
 from alerthistory_common.clock import Clock
 from alerthistory_common.errors import AlertHistoryError
-from alerthistory_ingest.domain.work import Lease, Work, WorkResult, retry_delay
+from alerthistory_ingest.application.stages import BatchRules, Stages
+from alerthistory_ingest.domain.work import Judged, Lease, Work, WorkResult, retry_delay
 from alerthistory_ingest.ports import Classifier, History, Meter, Publisher, Tracer, WorkSource
 
 _LOG = structlog.get_logger(__name__)
 _MAX_LEASE = 1000
-_MAX_RESULTS = 1000
-_COMPLETIONS_IN_FLIGHT = 2
 _GIVE_BACK_LIMIT_S = 2.0
 _RETRY_COMPLETION_S = 0.5
 _MAX_BACKOFF_S = 30.0
 _LEASE_SHARE = 0.9
 """What is used of a lease; after that it is as good as over."""
+_CALM_S = 0.5
 _YOUNG = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipelineRules:
-    """How many events go through the pipeline at a time, and how often it looks for more."""
+    """How many events go through the pipeline at a time, and how often it looks for more.
+
+    While webhooks wait to be stored, no more than *busy_capacity* are begun.
+    """
 
     capacity: int
+    busy_capacity: int
+    batches: BatchRules
     poll_interval_s: float
 
 
@@ -79,21 +84,24 @@ class Pipeline:
         tasks: asyncio.TaskGroup,
     ) -> None:
         self._history = history
-        self._classifier = classifier
-        self._publisher = publisher
         self._rules = rules
         self._clock = clock
         self._tracer = tracer
         self._meter = meter
         self._tasks = tasks
+        self._stages = Stages(classifier, publisher, rules=rules.batches, tracer=tracer, meter=meter, tasks=tasks)
         self._completions: Batcher[WorkResult, bool] = Batcher(
-            self._complete_all, tasks=tasks, max_items=_MAX_RESULTS, max_in_flight=_COMPLETIONS_IN_FLIGHT
+            self._complete_all,
+            tasks=tasks,
+            max_items=rules.batches.size,
+            max_in_flight=rules.batches.in_flight,
         )
         self._running: dict[asyncio.Task[None], Lease] = {}
         self._reserved = 0
         self._lease_s: float | None = None
         self._is_draining = False
         self._is_over = False
+        self._busy_until = 0.0
         self._has_surplus = False
         self._changed = asyncio.Event()
         self._listeners: set[Callable[[Processed], None]] = set()
@@ -108,6 +116,10 @@ class Pipeline:
     def in_flight(self) -> int:
         """How many events are in the pipeline."""
         return len(self._running)
+
+    def make_way(self) -> None:
+        """Begin little for a moment: webhooks wait to be stored, and they come first."""
+        self._busy_until = asyncio.get_running_loop().time() + _CALM_S
 
     @contextmanager
     def room(self, wanted: int) -> Iterator[Room]:
@@ -186,9 +198,14 @@ class Pipeline:
             await self._give_back_running()
 
     def _free(self) -> int:
+        return max(0, self._limit() - len(self._running) - self._reserved)
+
+    def _limit(self) -> int:
+        """Return how many events may be in the pipeline now."""
         if self._is_draining:
             return 0
-        return max(0, self.capacity - len(self._running) - self._reserved)
+        is_busy = asyncio.get_running_loop().time() < self._busy_until
+        return min(self._rules.busy_capacity, self.capacity) if is_busy else self.capacity
 
     def _leave(self, task: asyncio.Task[None]) -> None:
         self._running.pop(task, None)
@@ -205,7 +222,9 @@ class Pipeline:
                 while not self._is_draining and not self._has_surplus:
                     await self._change()
         while not self._is_draining and not self._free():
-            await self._change()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_CALM_S):  # There is room again, too, when webhooks no longer wait.
+                    await self._change()
 
     async def _poll_once(self) -> bool:
         """Fill the free slots; return whether there may be more work."""
@@ -230,9 +249,9 @@ class Pipeline:
             await self._give_back([work.lease], retry_delay(work.lease.attempt))
 
     async def _process(self, work: Work) -> None:
-        with self._tracer.processing(work.event, is_young=self._is_young(work.event)):
-            verdict = await self._classify(work)
-            targets = await self._publish(work.event, verdict)
+        with self._tracer.processing(work.event, is_young=self._is_young(work.event)) as span:
+            verdict = await self._classify(work, span)
+            targets = await self._publish(Judged(event=work.event, verdict=verdict), span)
             if targets is None:
                 self._meter.processed("released")
                 await self._give_back([work.lease], retry_delay(work.lease.attempt))
@@ -242,24 +261,22 @@ class Pipeline:
         self.completed += is_current
         self._meter.processed("completed" if is_current else "outdated")
 
-    async def _classify(self, work: Work) -> Verdict | None:
+    async def _classify(self, work: Work, span: str) -> Verdict | None:
         """Return the verdict; None when there is none to be had. A missing verdict stops nothing."""
         try:
-            with self._meter.timing("classify"):
-                return await self._classifier.classify(work.event, work.history)
+            return await self._stages.classify(work, traceparent=span)
         except AlertHistoryError as error:
             self._meter.failure("classify")
             _LOG.warning("published without a verdict", event_id=work.event.event_id, error=str(error))
             return None
 
-    async def _publish(self, event: AlertEvent, verdict: Verdict | None) -> Sequence[str] | None:
+    async def _publish(self, judged: Judged, span: str) -> Sequence[str] | None:
         """Return the targets that are told; None when that could not be ordered."""
         try:
-            with self._meter.timing("publish"):
-                return await self._publisher.publish(event, verdict)
+            return await self._stages.publish(judged, traceparent=span)
         except AlertHistoryError as error:
             self._meter.failure("publish")
-            _LOG.warning("cannot publish; will try again", event_id=event.event_id, error=str(error))
+            _LOG.warning("cannot publish; will try again", event_id=judged.event.event_id, error=str(error))
             return None
 
     async def _complete(self, result: WorkResult) -> bool:
@@ -276,10 +293,14 @@ class Pipeline:
         """Hand in *results* and begin what they unblock, in the slots that they leave."""
         asked_at = asyncio.get_running_loop().time()
         with self._meter.timing("complete"):
-            completed = await self._history.complete(results, capacity=0 if self._is_draining else len(results))
+            completed = await self._history.complete(results, capacity=self._left_by(len(results)))
         self.start(completed.work, "complete", leased_at=asked_at)
         outdated = set(completed.outdated)
         return [result.lease not in outdated for result in results]
+
+    def _left_by(self, count: int) -> int:
+        """Return how many of *count* slots may be filled again once their events are done."""
+        return max(0, min(count, self._limit() - len(self._running) + count))
 
     async def _give_back(self, leases: Sequence[Lease], delay: timedelta) -> None:
         try:

@@ -28,27 +28,48 @@ class Submission:
 
 
 class Recorder:
-    """Hands submissions to history and the resulting work to the pipeline; with *is_store_only* there is none."""
+    """Hands submissions to history and the resulting work to the pipeline; with *is_store_only* there is none.
+
+    When *batches* calls are on their way, more webhooks wait for one of them, and the pipeline makes way.
+    """
 
     def __init__(
-        self, history: History, pipeline: Pipeline, tracer: Tracer, meter: Meter, *, is_store_only: bool = False
+        self,
+        history: History,
+        pipeline: Pipeline,
+        tracer: Tracer,
+        meter: Meter,
+        *,
+        batches: int,
+        is_store_only: bool = False,
     ) -> None:
         self._history = history
         self._pipeline = pipeline
         self._tracer = tracer
         self._meter = meter
+        self._batches = batches
         self._is_store_only = is_store_only
+        self._in_flight = 0
 
     async def record(self, submissions: Sequence[Submission]) -> list[Sequence[Outcome]]:
         """Return the outcomes of each submission, once all of them are durable. The handler of a Batcher.
 
         Raises UnavailableError when history does not say so.
         """
+        self._in_flight += 1
+        if self._in_flight >= self._batches:
+            self._pipeline.make_way()
+        try:
+            return await self._record(submissions)
+        finally:
+            self._in_flight -= 1
+
+    async def _record(self, submissions: Sequence[Submission]) -> list[Sequence[Outcome]]:
         reports = [report for submission in submissions for report in submission.reports]
         quarantine = [row for submission in submissions for row in submission.quarantine]
         try:
             with (
-                self._tracer.recording([report.traceparent for report in reports]),
+                self._tracer.together("record alerts", [report.traceparent for report in reports]),
                 self._meter.timing("record"),
                 self._pipeline.room(0 if self._is_store_only else len(reports)) as room,
             ):

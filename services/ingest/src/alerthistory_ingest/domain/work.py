@@ -27,6 +27,14 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """An event and the verdict on it, None when there is none."""
+
+    event: AlertEvent
+    verdict: Verdict | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkResult:
     """What came of one work. ``verdict`` is None when the alert was not judged."""
 

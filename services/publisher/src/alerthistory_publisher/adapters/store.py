@@ -6,10 +6,10 @@ from itertools import groupby
 from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, Row, Select, exists, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import ColumnElement, Row, Select, delete, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from alerthistory_common import bulk
 from alerthistory_common.alerts import AlertEvent, EventKind, Fingerprint, Instant
 from alerthistory_common.database import Database
 from alerthistory_publisher.adapters.content import decode, encode
@@ -23,11 +23,13 @@ from alerthistory_publisher.domain.deliveries import (
     Order,
     TargetFigures,
 )
-from alerthistory_publisher.domain.outcomes import Step
-from alerthistory_publisher.ports import Room
+from alerthistory_publisher.domain.outcomes import Result
+from alerthistory_publisher.ports import Advance, Room
 
 _LOG = structlog.get_logger(__name__)
 _PENDING = DeliveryState.PENDING.value
+_INSERT = bulk.insert(deliveries, tail="ON CONFLICT (event_id, target) DO NOTHING", without=("id", "delivered_at"))
+_RECORD = bulk.update(deliveries, "id", ["state", "last_result", "last_status", "due_at", "delivered_at"])
 _BEGINNINGS = [kind.value for kind in EventKind if kind.is_firing]
 
 
@@ -40,9 +42,7 @@ class SqlDeliveryStore:
     async def order(self, orders: Sequence[Order]) -> None:
         """Keep *orders*, durably and in their order; those that are already kept are left alone."""
         rows = [_row(order) for order in orders]
-        insert = postgresql.insert if self._database.dialect == "postgresql" else sqlite.insert
-        statement = insert(deliveries).on_conflict_do_nothing(index_elements=["event_id", "target"])
-        await self._database.write(lambda connection: connection.execute(statement, rows))
+        await self._database.write(lambda connection: _INSERT.run(connection, rows))
 
     async def told(self, candidates: Sequence[tuple[AlertEvent, str]]) -> set[tuple[str, str]]:
         """Return the (event id, target) of those *candidates* that were ordered, or that end what was ordered."""
@@ -66,33 +66,19 @@ class SqlDeliveryStore:
 
         return await self._database.read(work)
 
-    async def claim(self, rooms: Sequence[Room], *, now: Instant) -> list[Claim]:
-        """Claim due deliveries, at most as many as there is room, and per (target, alert) only the oldest pending."""
+    async def advance(self, results: Sequence[Result], rooms: Sequence[Room], *, now: Instant) -> Advance:
+        """Keep what came of attempts, then claim due deliveries, in one transaction.
 
-        async def work(connection: AsyncConnection) -> list[Claim]:
-            return [claim for room in rooms for claim in await _claim(connection, room, now)]
+        A result whose delivery was claimed anew meanwhile is dropped. At most as many are claimed as there is room, and
+        per (target, alert) only the oldest pending.
+        """
+
+        async def work(connection: AsyncConnection) -> Advance:
+            held = await _record(connection, results) if results else set[int]()
+            claims = [claim for room in rooms for claim in await _claim(connection, room, now)]
+            return Advance(held=held, claims=claims)
 
         return await self._database.write(work)
-
-    async def record(self, claim: Claim, step: Step) -> bool:
-        """Keep what came of an attempt; return False when the delivery was claimed anew meanwhile."""
-        statement = (
-            update(deliveries)
-            .where(
-                deliveries.c.id == claim.delivery_id,
-                deliveries.c.attempts == claim.attempt,
-                deliveries.c.state == _PENDING,
-            )
-            .values(
-                state=step.state.value,
-                last_result=step.result,
-                last_status=step.status,
-                due_at=_micros(step.due_at),
-                delivered_at=_micros(step.delivered_at),
-            )
-        )
-        result = await self._database.write(lambda connection: connection.execute(statement))
-        return result.rowcount == 1
 
     async def list_page(self, wanted: DeliveryFilter, *, limit: int, before: int | None) -> list[Delivery]:
         """Return deliveries, newest first, with identities below *before*."""
@@ -128,6 +114,33 @@ class SqlDeliveryStore:
         result = await self._database.write(lambda connection: connection.execute(statement))
         return result.rowcount
 
+    async def delete_before(self, moment: Instant, limit: int) -> int:
+        """Delete at most *limit* of what was delivered before *moment*; return how many.
+
+        What told a target last of an alert that began to fire stays: its end is told where its beginning was.
+        """
+        newer = deliveries.alias("newer")
+        is_followed = exists().where(
+            newer.c.fp_hash == deliveries.c.fp_hash, newer.c.target == deliveries.c.target, newer.c.id > deliveries.c.id
+        )
+        old = (
+            select(deliveries.c.id)
+            .where(
+                deliveries.c.state == DeliveryState.DELIVERED.value,
+                deliveries.c.delivered_at < moment.micros,
+                or_(deliveries.c.kind.not_in(_BEGINNINGS), is_followed),
+            )
+            .order_by(deliveries.c.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True, of=deliveries)
+        )
+
+        async def work(connection: AsyncConnection) -> int:
+            ids = list(await connection.scalars(old))
+            return (await connection.execute(delete(deliveries).where(deliveries.c.id.in_(ids)))).rowcount
+
+        return await self._database.write(work)
+
     async def figures(self) -> Figures:
         """Return how many deliveries stand where."""
 
@@ -158,6 +171,33 @@ class SqlDeliveryStore:
         return [_target_figures(name, list(group)) for name, group in groupby(rows, key=lambda row: row.target)]
 
 
+async def _record(connection: AsyncConnection, results: Sequence[Result]) -> set[int]:
+    """Write results where their claims still hold, and return the ids of those deliveries."""
+    columns = deliveries.c
+    locked = await connection.execute(
+        select(columns.id, columns.attempts)
+        .where(columns.id.in_([each.claim.delivery_id for each in results]), columns.state == _PENDING)
+        .order_by(columns.id)
+        .with_for_update()
+    )
+    claimed = {(row.id, row.attempts) for row in locked}
+    rows = [_result(each) for each in results if (each.claim.delivery_id, each.claim.attempt) in claimed]
+    await _RECORD.run(connection, rows)
+    return {row["id"] for row in rows}
+
+
+def _result(result: Result) -> dict[str, Any]:
+    claim, step = result
+    return {
+        "id": claim.delivery_id,
+        "state": step.state.value,
+        "last_result": step.result,
+        "last_status": step.status,
+        "due_at": _micros(step.due_at),
+        "delivered_at": _micros(step.delivered_at),
+    }
+
+
 async def _claim(connection: AsyncConnection, room: Room, now: Instant) -> list[Claim]:
     chosen = list(await connection.scalars(_due(room, now)))
     if not chosen:
@@ -179,13 +219,16 @@ async def _claim(connection: AsyncConnection, room: Room, now: Instant) -> list[
 
 
 def _due(room: Room, now: Instant) -> Select[tuple[int]]:
-    """Select what is due and first in its line. SQLite has one writer and leaves FOR UPDATE out."""
     older = deliveries.alias("older")
-    is_waiting = exists().where(
-        older.c.target == deliveries.c.target,
-        older.c.fp_hash == deliveries.c.fp_hash,
-        older.c.id < deliveries.c.id,
-        older.c.state == _PENDING,
+    # A scalar is looked up in deliveries_line for each row; an anti-join may read all that is pending.
+    oldest = (
+        select(func.min(older.c.id))
+        .where(
+            older.c.target == deliveries.c.target,
+            older.c.fp_hash == deliveries.c.fp_hash,
+            older.c.state == _PENDING,
+        )
+        .scalar_subquery()
     )
     return (
         select(deliveries.c.id)
@@ -193,7 +236,7 @@ def _due(room: Room, now: Instant) -> Select[tuple[int]]:
             deliveries.c.state == _PENDING,
             deliveries.c.target == room.target,
             deliveries.c.due_at <= now.micros,
-            ~is_waiting,
+            deliveries.c.id == oldest,
         )
         .order_by(deliveries.c.due_at, deliveries.c.id)
         .limit(room.slots)

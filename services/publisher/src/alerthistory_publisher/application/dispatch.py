@@ -1,8 +1,9 @@
 """Deliver what is due: claim, send, record, with a bound per target, so that none can hold up another."""
 
 import asyncio
-from collections import Counter
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 import structlog
@@ -10,12 +11,15 @@ import structlog
 from alerthistory_common.alerts import Instant
 from alerthistory_common.clock import Clock
 from alerthistory_common.errors import UnavailableError
+from alerthistory_publisher.application.lanes import Lane
+from alerthistory_publisher.application.pauses import Pauses
 from alerthistory_publisher.application.targets import TargetDirectory
 from alerthistory_publisher.domain.deliveries import Claim, DeliveryState
 from alerthistory_publisher.domain.outcomes import (
     Answer,
     Backoff,
     Outcome,
+    Result,
     Step,
     later,
     next_step,
@@ -25,16 +29,21 @@ from alerthistory_publisher.domain.outcomes import (
 from alerthistory_publisher.domain.parcels import pack
 from alerthistory_publisher.domain.targets import Target
 from alerthistory_publisher.metrics import PublisherMetrics
-from alerthistory_publisher.ports import DeliveryStore, Room, Sender
+from alerthistory_publisher.ports import Advance, DeliveryStore, Room, Sender
 
 _LOG = structlog.get_logger(__name__)
 _POLL_S = 1.0
 _LET_GO_LIMIT_S = 2.0
 _LEASE_RESERVE = timedelta(seconds=15)
+# What waited longer for its turn is handed back: its lease would not hold until its end is recorded.
+_MAX_WAIT = timedelta(seconds=8)
 
 
 class Dispatcher:
-    """Delivers until it is drained. Several may work on one store: leases and fences keep them apart."""
+    """Delivers until it is drained. Several may work on one store: leases and fences keep them apart.
+
+    One transaction after another records what was sent since the last one, and claims what comes next.
+    """
 
     def __init__(
         self,
@@ -44,20 +53,21 @@ class Dispatcher:
         *,
         clock: Clock,
         metrics: PublisherMetrics,
+        pauses: Pauses,
         backoff: Backoff,
         concurrency: int,
+        ahead: int,
     ) -> None:
         self._store = store
         self._sender = sender
         self._directory = directory
         self._clock = clock
         self._metrics = metrics
+        self._pauses = pauses
         self._backoff = backoff
-        self._concurrency = concurrency
-        self._in_flight: Counter[str] = Counter()
+        self._lanes: dict[str, Lane] = defaultdict(lambda: Lane(concurrency=concurrency, ahead=ahead))
         self._sends: set[asyncio.Task[None]] = set()
-        self._unrecorded: set[int] = set()
-        self._paused: dict[str, Instant] = {}
+        self._results: list[Result] = []
         self._work = asyncio.Event()
         self._ended = asyncio.Event()
         self._is_draining = False
@@ -70,12 +80,13 @@ class Dispatcher:
         """Deliver what is due until drained."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                while not self._is_draining:
+                while not self._is_draining or self._sends or self._results:
                     self._work.clear()
-                    for claim in await self._claim():
+                    for claim in await self._advance():
                         self._start(claim, tasks)
                     await self._wait_for_work()
         finally:
+            await self._let_go()
             self._ended.set()
 
     async def drain(self, limit_s: float) -> None:
@@ -86,59 +97,93 @@ class Dispatcher:
             async with asyncio.timeout(limit_s):
                 await self._ended.wait()
         except TimeoutError:
-            unfinished = list(self._sends)
-            for send in unfinished:
+            for send in list(self._sends):
                 send.cancel()
-            await asyncio.gather(*unfinished, return_exceptions=True)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LET_GO_LIMIT_S):
+                    await self._ended.wait()
 
-    async def _claim(self) -> list[Claim]:
-        now = self._clock.now()
-        rooms = list(self._rooms(now))
-        if not rooms or self._unrecorded:
-            return []  # What was sent is recorded first: its lease may be over, and it must not be sent again.
+    async def _advance(self) -> Sequence[Claim]:
+        """Record what was sent and return what is to be sent next. While the database is away, both wait."""
+        now, results = self._clock.now(), list(self._results)
+        rooms = [] if self._is_draining else list(self._rooms(now))
+        if not results and not rooms:
+            return []
         try:
-            return await self._store.claim(rooms, now=now)
+            advance = await self._store.advance(results, rooms, now=now)
         except UnavailableError as error:
-            _LOG.warning("deliveries wait for the database", error=error.message)
+            _LOG.warning("deliveries wait for the database", error=error.message, unrecorded=len(results))
+            await asyncio.sleep(_POLL_S)
         except Exception as error:  # noqa: BLE001  # The outermost loop: what is broken now may be mended later.
             _LOG.error("claiming deliveries broke", exc_info=error)
+            await self._record_apart(results)
+            await asyncio.sleep(_POLL_S)
+        else:
+            self._recorded(results, advance)
+            return advance.claims
         return []
+
+    async def _record_apart(self, results: Sequence[Result]) -> None:
+        """Record *results* one by one; one that cannot be is dropped: its lease runs out, and it is tried again."""
+        for result in results:
+            try:
+                advance = await self._store.advance([result], (), now=self._clock.now())
+            except UnavailableError:
+                return
+            except Exception as error:  # noqa: BLE001  # Others must not suffer.
+                _LOG.error("a result cannot be kept", delivery_id=result.claim.delivery_id, exc_info=error)
+                self._results.remove(result)
+            else:
+                self._recorded([result], advance)
 
     def _rooms(self, now: Instant) -> Iterable[Room]:
         for target in self._directory.enabled():
-            slots = self._concurrency - self._in_flight[target.name]
-            if slots > 0 and self._paused.get(target.name, now) <= now:
+            room = self._lanes[target.name].room
+            if room and self._pauses.end(target.name, now) is None:
                 lease = timedelta(seconds=target.timeout_s) + _LEASE_RESERVE
-                yield Room(target=target.name, slots=slots, leased_until=later(now, lease))
+                yield Room(target=target.name, slots=room, leased_until=later(now, lease))
 
     async def _wait_for_work(self) -> None:
-        try:
-            async with asyncio.timeout(_POLL_S):
-                await self._work.wait()
-        except TimeoutError:
-            return
+        if not self._results:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_POLL_S):
+                    await self._work.wait()
 
     def _start(self, claim: Claim, tasks: asyncio.TaskGroup) -> None:
-        self._in_flight[claim.target] += 1
-        send = tasks.create_task(self._deliver(claim))
+        self._lanes[claim.target].claimed += 1
+        send = tasks.create_task(self._deliver(claim, self._clock.now()))
         self._sends.add(send)
         send.add_done_callback(lambda done: self._finish(done, claim.target))
 
     def _finish(self, send: asyncio.Task[None], target: str) -> None:
         self._sends.discard(send)
-        self._in_flight[target] -= 1
+        self._lanes[target].claimed -= 1
         self.wake()
 
-    async def _deliver(self, claim: Claim) -> None:
+    async def _deliver(self, claim: Claim, claimed_at: Instant) -> None:
         step = None
         try:
-            step = await self._attempt(claim)
-            await self._record(claim, step)
+            async with self._lanes[claim.target].turn:
+                step = self._too_late(claim, claimed_at) or await self._attempt(claim)
         except asyncio.CancelledError:
-            await self._let_go(claim, step or _postponed(self._clock.now(), "interrupted: the publisher stopped"))
+            step = step or _postponed(self._clock.now(), "interrupted: the publisher stopped")
             raise
         except Exception as error:  # noqa: BLE001  # Its lease runs out, and it is tried again; others must not suffer.
             _LOG.error("delivery broke", delivery_id=claim.delivery_id, target=claim.target, exc_info=error)
+        finally:
+            if step is not None:
+                self._results.append(Result(claim, step))
+
+    def _too_late(self, claim: Claim, claimed_at: Instant) -> Step | None:
+        """Return how a claim is handed back whose turn came too late; None when it may be sent."""
+        now = self._clock.now()
+        if self._is_draining:
+            return _postponed(now, "interrupted: the publisher stopped")
+        if (paused_until := self._pauses.end(claim.target, now)) is not None:
+            return _postponed(paused_until, "waits: the target asked for a pause")
+        if now > later(claimed_at, _MAX_WAIT):
+            return _postponed(now, "waits: the target is slow")
+        return None
 
     async def _attempt(self, claim: Claim) -> Step:
         now = self._clock.now()
@@ -152,50 +197,39 @@ class Dispatcher:
             return next_step(claim, unwritable, now=now, backoff=self._backoff)
         with self._metrics.duration.labels(target.name).time():
             answer = await self._sender.send(target, parcel)
-        return self._judge(claim, target, answer)
+        return self._judge(claim, target, answer, began=now)
 
-    def _judge(self, claim: Claim, target: Target, answer: Answer) -> Step:
+    def _judge(self, claim: Claim, target: Target, answer: Answer, *, began: Instant) -> Step:
         now = self._clock.now()
         outcome = outcome_of(answer)
         self._metrics.attempts.labels(target.name, outcome.value).inc()
+        took = timedelta(microseconds=now.micros - began.micros)
+        self._lanes[target.name].answered(is_delivered=outcome is Outcome.DELIVERED, took=took)
         if outcome is Outcome.THROTTLED:
-            self._paused[target.name] = later(now, pause_wanted(answer, now=now))
+            self._pauses.begin(target.name, pause_wanted(answer, now=now))
         return next_step(claim, answer, now=now, backoff=self._backoff)
 
-    async def _record(self, claim: Claim, step: Step) -> None:
-        """Record the result, however long the database is away: sending twice is worse than waiting."""
-        try:
-            while (is_ours := await self._recorded(claim, step)) is None:
-                self._unrecorded.add(claim.delivery_id)
-                await asyncio.sleep(_POLL_S)
-        finally:
-            self._unrecorded.discard(claim.delivery_id)
-        self._count(claim, step, is_ours=is_ours)
+    def _recorded(self, results: Sequence[Result], advance: Advance) -> None:
+        del self._results[: len(results)]
+        for claim, step in results:
+            if claim.delivery_id not in advance.held:
+                self._metrics.fenced.labels(claim.target).inc()
+            elif step.state is not DeliveryState.PENDING:
+                self._metrics.deliveries.labels(claim.target, step.state.value).inc()
+            if step.state is DeliveryState.DEAD:
+                _LOG.warning("delivery was given up", delivery_id=claim.delivery_id, target=claim.target)
 
-    async def _recorded(self, claim: Claim, step: Step) -> bool | None:
-        """Return whether the claim still held, None while the database is away."""
-        try:
-            return await self._store.record(claim, step)
-        except UnavailableError:
-            _LOG.warning("a result waits for the database", delivery_id=claim.delivery_id, target=claim.target)
-            return None
-
-    def _count(self, claim: Claim, step: Step, *, is_ours: bool) -> None:
-        if not is_ours:
-            self._metrics.fenced.labels(claim.target).inc()
-        elif step.state is not DeliveryState.PENDING:
-            self._metrics.deliveries.labels(claim.target, step.state.value).inc()
-        if step.state is DeliveryState.DEAD:
-            _LOG.warning("delivery was given up", delivery_id=claim.delivery_id, target=claim.target)
-
-    async def _let_go(self, claim: Claim, step: Step) -> None:
-        """Record *step* on the way out, so that another replica need not wait for the lease to run out."""
+    async def _let_go(self) -> None:
+        """Record what is left on the way out, so that another replica need not wait for leases to run out."""
+        if not self._results:
+            return
         try:
             async with asyncio.timeout(_LET_GO_LIMIT_S):
-                await self._store.record(claim, step)
+                results = list(self._results)
+                self._recorded(results, await self._store.advance(results, (), now=self._clock.now()))
         except (UnavailableError, TimeoutError):
-            _LOG.warning("a lease was not handed back", delivery_id=claim.delivery_id, target=claim.target)
+            _LOG.warning("leases were not handed back", count=len(self._results))
 
 
-def _postponed(now: Instant, reason: str) -> Step:
-    return Step(state=DeliveryState.PENDING, outcome=Outcome.TRANSIENT, result=reason, due_at=now)
+def _postponed(due_at: Instant, reason: str) -> Step:
+    return Step(state=DeliveryState.PENDING, outcome=Outcome.TRANSIENT, result=reason, due_at=due_at)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from alerthistory_common.alerts import Instant
 from alerthistory_publisher.domain.deliveries import Claim, DeliveryState
@@ -48,6 +49,13 @@ class Step:
     status: int = 0
     due_at: Instant | None = None
     delivered_at: Instant | None = None
+
+
+class Result(NamedTuple):
+    """What came of an attempt."""
+
+    claim: Claim
+    step: Step
 
 
 def outcome_of(answer: Answer) -> Outcome:

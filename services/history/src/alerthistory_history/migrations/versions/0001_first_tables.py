@@ -21,6 +21,17 @@ def upgrade() -> None:
     _create_ids()
 
 
+def downgrade() -> None:
+    """Drop everything: all that was remembered is lost."""
+    for table in ("quarantine", "work", "events", "alerts", "occurrences"):
+        op.drop_table(table)
+    if _is_postgresql():
+        op.execute("DROP SEQUENCE occurrence_ids")
+        op.execute("DROP SEQUENCE event_seqs")
+    else:
+        op.drop_table("counters")
+
+
 def _is_postgresql() -> bool:
     return op.get_bind().dialect.name == "postgresql"
 

@@ -10,3 +10,8 @@ down_revision = "0002"
 def upgrade() -> None:
     """Create the index."""
     op.create_index("ix_occurrences_namespace", "occurrences", [sa.text("substr(namespace, 1, 200)"), "starts_us"])
+
+
+def downgrade() -> None:
+    """Drop the index."""
+    op.drop_index("ix_occurrences_namespace", "occurrences")

@@ -50,5 +50,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop the table."""
+    """Drop the table: the rules that were made are lost."""
     op.drop_table("filter_rules")

@@ -5,10 +5,11 @@ they cost more per row than the databases do.
 """
 # ruff: noqa: S608  # What the texts are put together from are names of our own tables.
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, Boolean, Column, Integer, LargeBinary, SmallInteger, Table
+from sqlalchemy import ARRAY, BigInteger, Boolean, Column, Float, Integer, LargeBinary, SmallInteger, Table
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -25,7 +26,12 @@ _TYPES: tuple[tuple[type, str], ...] = (
     (SmallInteger, "smallint"),
     (Integer, "integer"),
     (Boolean, "boolean"),
+    (Float, "double precision"),
 )
+
+
+# SQLite takes 32766 parameters in a statement.
+_PARAMETERS = 30_000
 
 
 class Bulk:
@@ -54,10 +60,10 @@ class Bulk:
         return tuple(encode([row[name] for row in values]) for name, encode in self._columns)
 
 
-def insert(table: Table, *, tail: str = "") -> Bulk:
-    """Return an INSERT of whole rows of *table*; *tail* may name ``excluded``."""
-    columns = table.c
-    names = ", ".join(columns.keys())
+def insert(table: Table, *, tail: str = "", without: Collection[str] = ()) -> Bulk:
+    """Return an INSERT of rows of *table*, whole but for the columns *without*; *tail* may name ``excluded``."""
+    columns = [column for column in table.c if column.name not in without]
+    names = ", ".join(column.name for column in columns)
     read = ", ".join(map(_read, columns))
     return Bulk(
         columns,
@@ -76,6 +82,26 @@ def update(table: Table, key: str, written: Iterable[str]) -> Bulk:
         postgresql=f"UPDATE {table.name} SET {assigned} FROM {_unnest(columns)} WHERE {table.name}.{key} = new.{key}",
         sqlite=f"UPDATE {table.name} SET {numbered} WHERE {key} = ?1",
     )
+
+
+async def find(connection: AsyncConnection, table: Table, keys: Sequence[tuple[Any, ...]]) -> Sequence[Any]:
+    """Return the rows of *table* that have one of *keys*, in the order of its primary key, as the driver gives them."""
+    if not keys:
+        return ()
+    key = list(table.primary_key)
+    names = ", ".join(column.name for column in key)
+    wanted = f"SELECT {', '.join(f'{table.name}.{column.name}' for column in table.c)} FROM"
+    same = " AND ".join(f"{table.name}.{column.name} = new.{column.name}" for column in key)
+    if connection.dialect.name == "postgresql":
+        statement = f"{wanted} {_unnest(key)} JOIN {table.name} ON {same}"
+        return (await connection.exec_driver_sql(statement, tuple(map(list, zip(*keys, strict=True))))).all()
+    found: list[Any] = []
+    size = _PARAMETERS // len(key)
+    for some in (keys[first : first + size] for first in range(0, len(keys), size)):
+        listed = ", ".join([f"({', '.join('?' * len(key))})"] * len(some))
+        statement = f"WITH new ({names}) AS (VALUES {listed}) {wanted} new CROSS JOIN {table.name} ON {same}"
+        found += (await connection.exec_driver_sql(statement, tuple(chain.from_iterable(some)))).all()
+    return found
 
 
 def _read(column: Column[Any]) -> str:
