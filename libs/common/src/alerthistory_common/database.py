@@ -26,9 +26,9 @@ from alerthistory_common.settings import CommonSettings
 T = TypeVar("T")
 Work = Callable[[AsyncConnection], Awaitable[T]]
 
-# Serialisation failures and deadlocks; a lock not got in time, for those who set a lock_timeout; a partition that came
-# while a row was on its way into the default one (PostgreSQL calls that a violated check, and our tables have none).
-_TRY_AGAIN = frozenset({"40001", "40P01", "55P03", "23514"})
+# Serialisation failures and deadlocks; a lock not got in time, for those who set a lock_timeout.
+_TRY_AGAIN = frozenset({"40001", "40P01", "55P03"})
+_CHECK_VIOLATION = "23514"
 _ATTEMPTS = 5
 # SQLSTATE class 54: a row or an index key is larger than the server takes.
 _PROGRAM_LIMIT = "54"
@@ -175,7 +175,7 @@ async def translated_errors() -> AsyncIterator[None]:
 
 def _translated(error: DBAPIError | PoolTimeoutError | OSError) -> Exception:
     sqlstate = _sqlstate(error)
-    if sqlstate in _TRY_AGAIN:
+    if sqlstate in _TRY_AGAIN or (sqlstate == _CHECK_VIOLATION and not _constraint(error)):
         return _TryAgainError()
     if isinstance(error, PoolTimeoutError):
         return StoreBusyError("all connections to the database were in use for too long")
@@ -190,6 +190,11 @@ def _translated(error: DBAPIError | PoolTimeoutError | OSError) -> Exception:
 
 def _sqlstate(error: BaseException) -> str:
     return getattr(getattr(error, "orig", error), "sqlstate", None) or ""
+
+
+def _constraint(error: BaseException) -> str:
+    """Return the violated constraint's name. A partition that came while a row was on its way has none."""
+    return getattr(getattr(getattr(error, "orig", error), "diag", None), "constraint_name", None) or ""
 
 
 class _TryAgainError(Exception):
