@@ -14,7 +14,7 @@ NOT_LOCKED := $(foreach p,protos common client history ingest classifier publish
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-header $(NOT_LOCKED)
 SETUP_STAMP := $(VENV)/.setup
 
-.PHONY: help setup run up demo test check fmt lint types imports proto proto-check locks docs bench contract kill fuzz manifests clean
+.PHONY: help setup run up demo test check fmt lint types imports proto proto-check locks docs bench bench-quick bench-ingest bench-pipeline bench-queries bench-reports contract kill fuzz manifests clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -95,8 +95,22 @@ clean: ## Remove what was built (not the data)
 docs: $(SETUP_STAMP) ## Write the settings tables into the READMEs
 	$(BIN)/python -m tests.readmes
 
-bench: $(SETUP_STAMP) ## Measure how many alerts a second are acknowledged (loopback, bounded)
+bench: bench-ingest bench-pipeline bench-queries bench-reports ## Measure everything (about an hour; each part also alone)
+
+bench-quick: $(SETUP_STAMP) ## Measure how fast alerts are stored, beside the naive design and the bare statements (50 s)
+	@$(BIN)/python -m tests.load.quick
+
+bench-ingest: $(SETUP_STAMP) ## Measure alerts acknowledged per second, by webhook size and connections (1 minute)
 	$(BIN)/python -m tests.load.ingest $(SECONDS_EACH)
+
+bench-pipeline: $(SETUP_STAMP) ## Measure alerts judged and delivered per second, and how a burst drains
+	$(BIN)/python -m tests.load.pipeline $(RATE)
+
+bench-queries: $(SETUP_STAMP) ## Measure lists of alerts over 100 000, 1 and 10 million events (SIZES=...)
+	$(BIN)/python -m tests.load.queries $(SIZES)
+
+bench-reports: $(SETUP_STAMP) ## Measure reports over 100 000, 1 and 10 million events (SIZES=...)
+	$(BIN)/python -m tests.load.reports $(SIZES)
 
 contract: $(SETUP_STAMP) ## Replay the legacy contract on both stores and in both forms (about 15 minutes)
 	CONTRACT=all $(BIN)/python -m pytest -q -n auto --dist worksteal tests/contract $(ARGS)

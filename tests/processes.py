@@ -30,6 +30,12 @@ def free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
+def port_is_open(port: int) -> bool:
+    """Whether something on loopback listens on *port*."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 @contextmanager
 def short_folder() -> Iterator[Path]:
     """Yield an empty folder whose path is short enough for Unix sockets."""

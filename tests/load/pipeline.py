@@ -9,7 +9,6 @@ import asyncio
 import itertools
 import json
 import os
-import platform
 import statistics
 import sys
 import time
@@ -22,14 +21,13 @@ from urllib.request import urlopen
 import uvloop
 
 from tests.databases import new_database, postgres_server
-from tests.payloads import alert, webhook
+from tests.load.posting import Load
+from tests.load.results import write
 from tests.processes import short_folder
 from tests.suites import Suite
 
-_RESULTS = Path(__file__).parents[2] / "docs/performance/results/pipeline.json"
 _PER_WEBHOOK = 10
 _CONNECTIONS = 32
-_PLACE = "f1f2f3f4%08x"
 _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 _DRAIN_LIMIT_S = 300.0
 _STAGES = {"classifier": "alerthistory_classifier_verdicts_total", "publisher": "alerthistory_publisher_events_total"}
@@ -83,55 +81,6 @@ class Receiver(asyncio.Protocol):
         self._arrivals.setdefault(int(body[found : found + 8], 16), time.perf_counter())
 
 
-class Load:
-    """Posts webhooks of new alerts over some connections; *interval_s* apart, or as fast as they are answered."""
-
-    def __init__(self, port: int, numbers: Iterator[int], *, interval_s: float) -> None:
-        self._port = port
-        self._numbers = numbers
-        self._interval_s = interval_s
-        self._template = [json.dumps(alert("Load", fingerprint="#", pod="#", namespace="shop"))] * _PER_WEBHOOK
-        self._frame = json.dumps(webhook([])).replace('"alerts": []', '"alerts": [%s]').replace('"{}:{}"', '""')
-        self.acknowledged: dict[int, float] = {}
-        self.delays: list[float] = []
-
-    async def run(self, count: int) -> None:
-        """Post *count* webhooks."""
-        self._next_at = time.perf_counter()
-        left = iter(range(count))
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(_CONNECTIONS):
-                tasks.create_task(self._post(left))
-
-    async def _post(self, left: Iterator[int]) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
-        for _ in left:
-            due = self._next_at
-            self._next_at = due + self._interval_s
-            await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            numbers = list(itertools.islice(self._numbers, _PER_WEBHOOK))
-            began = time.perf_counter()
-            writer.write(self._request(numbers))
-            await _answered(reader)
-            now = time.perf_counter()
-            self.delays.append(now - began)
-            self.acknowledged.update(dict.fromkeys(numbers, now))
-        writer.close()
-        await writer.wait_closed()
-
-    def _request(self, numbers: list[int]) -> bytes:
-        alerts = (each.replace("#", _PLACE % n) for each, n in zip(self._template, numbers, strict=True))
-        body = (self._frame % ", ".join(alerts)).encode()
-        return b"POST /webhook HTTP/1.1\r\nHost: load\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
-
-
-async def _answered(reader: asyncio.StreamReader) -> None:
-    head = await reader.readuntil(b"\r\n\r\n")
-    if not head.startswith(b"HTTP/1.1 200"):
-        raise AssertionError(head.decode())
-    await reader.readexactly(int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]))
-
-
 class Bench:
     """A running suite with a receiver, and what was posted to the one and came to the other."""
 
@@ -144,14 +93,20 @@ class Bench:
 
     async def measure(self, phase: str, webhooks: int, *, interval_s: float) -> Row:
         """Return the Row of posting *webhooks*, and of what is delivered after that."""
-        load = Load(self._suite.port, self._numbers, interval_s=interval_s)
+        load = Load(
+            self._suite.port,
+            self._numbers,
+            connections=_CONNECTIONS,
+            per_webhook=_PER_WEBHOOK,
+            interval_s=interval_s,
+        )
         began, cpu, judged, came = (
             time.perf_counter(),
             self._cpu(),
             await self._count("classifier"),
             len(self._arrivals),
         )
-        await load.run(webhooks)
+        await load.run(iter(range(webhooks)))
         ended = time.perf_counter()
         judged, came = await self._count("classifier") - judged, len(self._arrivals) - came
         before = len(self._arrivals)
@@ -271,9 +226,7 @@ def main() -> None:
     rows = [asdict(row) for row in measured]
     for name in rows[0]:
         sys.stdout.write(f"{name:32}" + "".join(f"{row[name]!s:>28}  " for row in rows) + "\n")
-    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
-    _RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    _RESULTS.write_text(json.dumps({"part": "pipeline", "machine": machine, "rows": rows}, indent=1) + "\n")
+    write("pipeline", rows)
 
 
 if __name__ == "__main__":

@@ -5,20 +5,17 @@ interleaved; prints the medians and 99th percentiles and writes them to docs/per
 """
 
 import asyncio
-import json
-import platform
 import statistics
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 from tests.databases import new_database, postgres_server
 from tests.integration.history.harness import migrate_store
 from tests.load.dataset import Past, fill
 from tests.load.questions import PAGE, Question, questions, recorded
+from tests.load.results import write
 
-_RESULTS = Path(__file__).parents[2] / "docs/performance/results/queries.json"
 _ROUNDS = 100
 _DEEP = 999 * PAGE
 _STEP = 1000
@@ -68,9 +65,7 @@ def main() -> None:
                 migrate_store(url)
                 now_us = time.time_ns() // 1000
                 rows += asyncio.run(_measure(url, fill(url, events=size, now_us=now_us), now_us, _ROUNDS))
-    _RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    result = {"part": "queries", "machine": f"{platform.machine()}, {platform.python_version()}", "rows": rows}
-    _RESULTS.write_text(json.dumps(result, indent=1) + "\n")
+    write("queries", rows)
     for row in rows:
         sys.stdout.write(
             f"{row['events']:>10,}  {row['query']:<28} page {row['page']:>4}"

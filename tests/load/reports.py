@@ -7,15 +7,11 @@ take about 20 GB and half an hour. An argument that is the URL of a filled datab
 """
 
 import asyncio
-import json
-import os
-import platform
 import statistics
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, contextmanager
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, make_url
@@ -31,8 +27,8 @@ from alerthistory_history.domain.rollups import fold_events
 from tests.databases import new_database, postgres_server
 from tests.integration.history.harness import ManualClock, migrate_store, running
 from tests.load.dataset import fill
+from tests.load.results import write
 
-_RESULTS = Path(__file__).parents[2] / "docs/performance/results/reports.json"
 _SIZES = ("100000", "1000000", "10000000")
 _ROUNDS = 100
 _BLOCK = 5000
@@ -146,9 +142,7 @@ def main() -> None:
             )
     for row in rows:
         sys.stdout.write("  ".join(f"{key}={value}" for key, value in row.items()) + "\n")
-    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
-    _RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    _RESULTS.write_text(json.dumps({"part": "reports", "machine": machine, "rows": rows}, indent=1) + "\n")
+    write("reports", rows)
 
 
 if __name__ == "__main__":
