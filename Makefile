@@ -14,7 +14,7 @@ NOT_LOCKED := $(foreach p,protos common client history ingest classifier publish
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-header $(NOT_LOCKED)
 SETUP_STAMP := $(VENV)/.setup
 
-.PHONY: help setup run up demo test check fmt lint types imports proto proto-check locks docs bench bench-quick bench-ingest bench-pipeline bench-queries bench-reports contract kill fuzz manifests clean
+.PHONY: help setup run up demo test check fmt lint types imports proto proto-check locks docs bench bench-quick bench-ingest bench-pipeline bench-queries bench-reports bench-docs contract kill fuzz manifests clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -111,6 +111,10 @@ bench-queries: $(SETUP_STAMP) ## Measure lists of alerts over 100 000, 1 and 10 
 
 bench-reports: $(SETUP_STAMP) ## Measure reports over 100 000, 1 and 10 million events (SIZES=...)
 	$(BIN)/python -m tests.load.reports $(SIZES)
+
+# Not among the development dependencies: nothing else draws.
+bench-docs: $(UV) ## Draw the plots and write the tables of docs/performance from the results
+	$(UV) run --quiet --no-project --with matplotlib==3.11.2 python -m tests.load.render
 
 contract: $(SETUP_STAMP) ## Replay the legacy contract on both stores and in both forms (about 15 minutes)
 	CONTRACT=all $(BIN)/python -m pytest -q -n auto --dist worksteal tests/contract $(ARGS)

@@ -18,6 +18,7 @@ from sqlalchemy import URL
 from tests.databases import new_database, postgres_server
 from tests.load import bare
 from tests.load.posting import Load, lasting
+from tests.load.results import write
 from tests.payloads import ago
 from tests.processes import Program, free_ports, port_is_open, short_folder, until
 from tests.suites import Suite
@@ -106,6 +107,7 @@ def main() -> None:
     sys.stdout.write("\nmedians\n")
     for name, rate in medians.items():
         sys.stdout.write(f"{name:16} {rate:10,.0f} alerts/s   ours is {medians['ours'] / rate:6.2f} of it\n")
+    write("comparison", [{"what": name, "alerts_per_s": round(rate)} for name, rate in medians.items()])
     ratios = (medians["ours"] / medians[name] for name in ("naive", "bare statements"))
     sys.stdout.write("alerts_per_s={:.0f} naive_ratio={:.2f} bare_ratio={:.2f}\n".format(medians["ours"], *ratios))
 

@@ -10,6 +10,7 @@ from alerthistory.alert.v1 import alert_pb2
 from alerthistory.classifier.v1 import classifier_service_pb2 as classifier_pb2
 from alerthistory.history.v1 import history_service_pb2 as history_pb2
 from alerthistory.history.v1 import quarantine_pb2
+from alerthistory.history.v1 import report_service_pb2 as report_pb2
 from alerthistory.ingest.v1 import ingest_service_pb2 as ingest_pb2
 from alerthistory.publisher.v1 import delivery_pb2, target_pb2
 from alerthistory_common.errors import StoreUnavailableError
@@ -372,4 +373,28 @@ async def test_all_pages_are_printed_as_they_come(services: FakeServices, addres
 
     assert [json.loads(line)["fingerprint"] for line in finished.out.splitlines()] == [
         each.fingerprint for each in services.alerts
+    ]
+
+
+async def test_doctor_says_what_is_wrong_and_exits_1(services: FakeServices, address: str) -> None:
+    now = ago()
+    services.reports["GetActivity"] = report_pb2.GetActivityResponse(
+        total=report_pb2.TopAlert(fired_count=10, resolved_count=5),
+        series=[report_pb2.Activity(begins_at=now, fired_count=10, resolved_count=5)],
+    )
+    finished = await ahctl("doctor", "--server", address)
+    assert finished.status == 1
+    lines = {line.split()[1]: line for line in finished.out.splitlines()}
+    # 15 events today, of 300 that take 1.2 MB.
+    assert "grows by about 61.7 kB a day (15 events)" in lines["retention"]
+    assert "ALERTHISTORY_RETENTION_DAYS" in lines["retention"]
+    assert "the oldest for 90 seconds" in lines["history"]
+
+
+async def test_doctor_without_a_service_says_which(address: str) -> None:
+    finished = await ahctl("doctor", "--json", "--server", "127.0.0.1:1")
+    assert finished.status == 1
+    found = json.loads(finished.out)
+    assert [(each["about"], each["level"]) for each in found] == [
+        (name, "problem") for name in ("history", "ingest", "classifier", "publisher")
     ]

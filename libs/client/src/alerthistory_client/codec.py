@@ -232,6 +232,7 @@ def history_status(message: history_pb2.GetStatusResponse) -> HistoryStatus:
         database_size_bytes=message.database_size_bytes,
         database_type=message.database_type,
         started_at=alert_codec.instant(message.started_at),
+        retention_days=message.retention_days or None,
     )
 
 

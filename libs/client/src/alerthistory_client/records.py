@@ -222,6 +222,7 @@ class HistoryStatus:
     database_size_bytes: int
     database_type: str
     started_at: Instant
+    retention_days: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -265,7 +265,7 @@ def stats_message(found: Stats) -> pb.GetStatsResponse:
     )
 
 
-def status_message(status: Status) -> pb.GetStatusResponse:
+def status_message(status: Status, retention_days: int | None) -> pb.GetStatusResponse:
     """Return figures as a message."""
     age = status.oldest_pending_age
     return pb.GetStatusResponse(
@@ -279,6 +279,7 @@ def status_message(status: Status) -> pb.GetStatusResponse:
         database_size_bytes=status.database_size_bytes,
         database_type=status.database_type,
         started_at=alert_codec.timestamp(status.started_at),
+        retention_days=retention_days or 0,
     )
 
 

@@ -193,4 +193,5 @@ class HistoryServicer(pb_grpc.HistoryServiceServicer):
 
     async def GetStatus(self, request: pb.GetStatusRequest, context: Context) -> pb.GetStatusResponse:
         """Return figures."""
-        return codec.status_message(await self._use.reads.status(self._use.clock.now(), self._use.started_at))
+        status = await self._use.reads.status(self._use.clock.now(), self._use.started_at)
+        return codec.status_message(status, self._use.keeper.days)

@@ -6,6 +6,7 @@ import click
 
 from alerthistory_client.cli.alerts import alerts, events, history
 from alerthistory_client.cli.demo import demo
+from alerthistory_client.cli.doctor import doctor
 from alerthistory_client.cli.importing import import_
 from alerthistory_client.cli.mode import mode
 from alerthistory_client.cli.publishing import deliveries, targets
@@ -49,6 +50,7 @@ for command in (
     report,
     tail,
     status,
+    doctor,
     deliveries,
     targets,
     quarantine,

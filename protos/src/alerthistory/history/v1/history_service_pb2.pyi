@@ -1563,6 +1563,7 @@ class GetStatusResponse(_message.Message):
     DATABASE_SIZE_BYTES_FIELD_NUMBER: _builtins.int
     DATABASE_TYPE_FIELD_NUMBER: _builtins.int
     STARTED_AT_FIELD_NUMBER: _builtins.int
+    RETENTION_DAYS_FIELD_NUMBER: _builtins.int
     occurrences: _builtins.int
     """How many occurrences are stored; may be an estimate."""
     alerts: _builtins.int
@@ -1579,6 +1580,8 @@ class GetStatusResponse(_message.Message):
     """How much space the store takes, in bytes."""
     database_type: _builtins.str
     """Which store is in use: `sqlite` or `postgresql`."""
+    retention_days: _builtins.int
+    """After how many days what is old is deleted; 0 when retention is off."""
     @_builtins.property
     def oldest_pending_age(self) -> _duration_pb2.Duration:
         """How long the oldest of them has waited; unset when there is none."""
@@ -1600,10 +1603,11 @@ class GetStatusResponse(_message.Message):
         database_size_bytes: _builtins.int = ...,
         database_type: _builtins.str = ...,
         started_at: _timestamp_pb2.Timestamp | None = ...,
+        retention_days: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["oldest_pending_age", b"oldest_pending_age", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alerts", b"alerts", "database_size_bytes", b"database_size_bytes", "database_type", b"database_type", "events", b"events", "firing_alerts", b"firing_alerts", "occurrences", b"occurrences", "oldest_pending_age", b"oldest_pending_age", "pending_work", b"pending_work", "quarantined_payloads", b"quarantined_payloads", "started_at", b"started_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alerts", b"alerts", "database_size_bytes", b"database_size_bytes", "database_type", b"database_type", "events", b"events", "firing_alerts", b"firing_alerts", "occurrences", b"occurrences", "oldest_pending_age", b"oldest_pending_age", "pending_work", b"pending_work", "quarantined_payloads", b"quarantined_payloads", "retention_days", b"retention_days", "started_at", b"started_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -39,7 +39,7 @@ class Keeper:
         self._rollups = rollups
         self._clock = clock
         self._observer = observer
-        self._days = days
+        self.days = days
         self._pause_s = pause_s
         self._stopped = asyncio.Event()
         self._ended = asyncio.Event()
@@ -65,10 +65,10 @@ class Keeper:
 
     async def plan(self, days: int | None = None) -> RetentionPlan:
         """Return what a run would delete now, by the days that are set or by others."""
-        chosen = days or self._days
+        chosen = days or self.days
         cutoff = None if chosen is None else self._cutoff(self._clock.now(), chosen)
         return RetentionPlan(
-            configured_days=self._days,
+            configured_days=self.days,
             days=chosen,
             cutoff=None if cutoff is None else Instant(cutoff.moment),
             tables=[] if cutoff is None else await self._store.plan(cutoff),
@@ -89,10 +89,10 @@ class Keeper:
 
     async def delete_old(self) -> dict[str, int]:
         """Delete what is old; return how many rows went, by table."""
-        if self._days is None:
+        if self.days is None:
             return {}
         started = self._clock.now()
-        cutoff = self._cutoff(started, self._days)
+        cutoff = self._cutoff(started, self.days)
         deleted = {"events": await self._drop(cutoff)} | dict.fromkeys(TABLES[1:], 0)
         for table in TABLES:
             deleted[table] += await self._sweep(table, cutoff)
@@ -101,7 +101,7 @@ class Keeper:
             await self._is_stopped_within(self._pause_s)
         seconds = (self._clock.now().micros - started.micros) / 1_000_000
         self._observer.retained(deleted, at=started, seconds=seconds)
-        _LOG.info("what was old is deleted", days=self._days, seconds=round(seconds, 1), **deleted)
+        _LOG.info("what was old is deleted", days=self.days, seconds=round(seconds, 1), **deleted)
         return deleted
 
     def _cutoff(self, now: Instant, days: int) -> Cutoff:
