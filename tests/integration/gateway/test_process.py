@@ -68,7 +68,7 @@ async def test_batch_of_several_webhooks_has_a_trace_of_its_own_that_links_to_th
     (batch,) = [span for span in spans.named("forward webhooks") if span.links]
     assert {link.trace_id for link in batch.links} <= {span.trace_id for span in spans.named("POST /webhook")}
     assert batch.parent_span_id == b""
-    assert len(batch.links) == 2
+    assert len(batch.links) in {2, 3}  # Whether the first went ahead of the others is chance.
 
 
 def test_program_serves_drains_and_exits(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from alerthistory_common.component import Component
 from alerthistory_common.exposure import check_exposure
 from alerthistory_common.metrics import metrics_port, new_registry
-from alerthistory_common.server import serve, until_stopped
+from alerthistory_common.server import drain, serve, stop_signal
 from alerthistory_common.settings import CommonSettings
 from alerthistory_common.telemetry import Telemetry, open_telemetry
 
@@ -59,12 +59,16 @@ async def run_process(
         stack.enter_context(metrics_port(metrics_listen, registry))
         host = Host(settings=settings, registry=registry, telemetry=telemetry)
         components = [await stack.enter_async_context(open_component(host)) for open_component in openers]
+        # Before anything is answered: who learns from an answer that we run may tell us to stop.
+        stop = stack.enter_context(stop_signal())
         server = await stack.enter_async_context(
             serve(components, address=grpc_listen, settings=settings, registry=registry, telemetry=telemetry)
         )
         _LOG.info("serving", process=name, grpc=grpc_listen, metrics=metrics_listen)
         on_started()
-        await until_stopped(components, server, settings, on_signal=last_resort.start)
+        await stop.wait()
+        last_resort.start()
+        await drain(components, server, settings)
     _LOG.info("stopped", process=name)
 
 

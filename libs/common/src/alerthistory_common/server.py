@@ -2,8 +2,8 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 
 import grpc
 import structlog
@@ -19,6 +19,7 @@ from alerthistory_common.settings import CommonSettings, SettingsError
 from alerthistory_common.telemetry import Telemetry
 
 _LOG = structlog.get_logger(__name__)
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _READY_INTERVAL_S = 1.0
 _UNREADY_INTERVAL_S = 0.1
 _OPTIONS: list[tuple[str, int]] = [
@@ -98,23 +99,30 @@ async def serve(
             await rpc_server.stop(settings.drain_grace_s)
 
 
-async def until_stopped(
-    components: Sequence[Component], server: RpcServer, settings: CommonSettings, *, on_signal: Callable[[], None]
-) -> None:
-    """Wait for SIGTERM or SIGINT, then drain *components* from the last to the first, within the grace period.
-
-    *on_signal* is called between the two.
-    """
+@contextmanager
+def stop_signal() -> Iterator[asyncio.Event]:
+    """Yield what the first SIGTERM or SIGINT sets; a second one ends the process at once."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    try:
-        await stop.wait()
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
+
+    def forget() -> None:
+        for number in _STOP_SIGNALS:
             loop.remove_signal_handler(number)
-    on_signal()
+
+    def end() -> None:
+        stop.set()
+        forget()
+
+    for number in _STOP_SIGNALS:
+        loop.add_signal_handler(number, end)
+    try:
+        yield stop
+    finally:
+        forget()
+
+
+async def drain(components: Sequence[Component], server: RpcServer, settings: CommonSettings) -> None:
+    """Turn unready, and drain *components* from the last to the first, within the grace period."""
     _LOG.info("draining", grace_s=settings.drain_grace_s)
     await server.turn_unready()
     await asyncio.sleep(settings.drain_delay_s)
