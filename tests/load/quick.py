@@ -24,10 +24,10 @@ from tests.processes import Program, free_ports, port_is_open, short_folder, unt
 from tests.suites import Suite
 
 _ROUNDS = 3
-_SECONDS = 3.0
+_SECONDS = 2.0
 _CONNECTIONS = 64
 _PER_WEBHOOK = 10
-_COMMITS = 25
+_COMMITS = 20
 _KNOWN = 5_000
 
 
