@@ -70,11 +70,21 @@ def _ingest(axes: Axes, rows: Rows) -> None:
 
 
 def _queries(axes: Axes, rows: Rows) -> None:
-    for (query, page), line in _grouped(rows, "query", "page"):
-        axes.plot([row["events"] for row in line], [row["p99_ms"] for row in line], label=f"{query}, page {page}")
-    axes.set(xlabel="events in history", ylabel="p99, ms", xscale="log", yscale="log")
+    """Draw a line for every query and page, in the colour of its list."""
+    for number, (name, lines) in enumerate(_by_list(rows)):
+        for label, line in zip([name, *["_unnamed"] * len(lines)], lines, strict=False):
+            events, times = [row["events"] for row in line], [row["p99_ms"] for row in line]
+            axes.plot(events, times, color=f"C{number}", marker=".", linewidth=0.7, label=label)
+    axes.set(xlabel="events in history", ylabel="p99 of a page of 100, ms", xscale="log", yscale="log")
     axes.axhline(25, linestyle=":", color="grey")
-    axes.legend(fontsize=5, ncols=2, loc="center left", bbox_to_anchor=(1, 0.5))
+    axes.legend()
+
+
+def _by_list(rows: Rows) -> Iterable[tuple[str, list[Rows]]]:
+    lists: dict[str, list[Rows]] = {}
+    for (query, _), line in _grouped(rows, "query", "page"):
+        lists.setdefault(query.partition(":")[0], []).append(line)
+    return lists.items()
 
 
 def _reports(axes: Axes, rows: Rows) -> None:
