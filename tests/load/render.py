@@ -39,8 +39,9 @@ def _part(name: str) -> str:
 
 
 def _table(rows: Rows) -> str:
-    lines = [list(rows[0]), ["---"] * len(rows[0]), *([_cell(value) for value in row.values()] for row in rows)]
-    return "".join(f"| {' | '.join(name.replace('_', ' ') for name in line)} |\n" for line in lines)
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    lines = [names, ["---"] * len(names), *([_cell(row.get(name, "")) for name in names] for row in rows)]
+    return "".join(f"| {' | '.join(text.replace('_', ' ') for text in line)} |\n" for line in lines)
 
 
 def _cell(value: object) -> str:
