@@ -48,3 +48,48 @@ def test_what_cannot_be_closed_does_not_keep_the_process() -> None:
             assert "the end took too long" in log.read_text()
         finally:
             program.kill()
+
+
+_STOPPED_EARLY = """
+import asyncio
+import os
+import signal
+import sys
+from contextlib import asynccontextmanager
+
+from alerthistory_common.component import Component
+from alerthistory_common.process import run_process
+from alerthistory_common.settings import CommonSettings
+
+
+def be_stopped(server):
+    os.kill(os.getpid(), signal.SIGTERM)
+    return ()
+
+
+async def drain():
+    print("drained", flush=True)
+
+
+@asynccontextmanager
+async def hasty(host):
+    yield Component(name="hasty", register=be_stopped, drain=drain)
+
+
+asyncio.run(
+    run_process(
+        "hasty", [hasty], settings=CommonSettings(), grpc_listen=f"unix:{sys.argv[1]}/s", metrics_listen=""
+    )
+)
+"""
+
+
+def test_a_stop_before_the_first_answer_still_drains() -> None:
+    with short_folder() as folder:
+        log = Path(folder / "log")
+        program = Program(str(SCRIPTS / "python"), "-c", _STOPPED_EARLY, str(folder), env={}, log=log)
+        try:
+            assert program.process.wait(20) == 0
+            assert "drained" in log.read_text()
+        finally:
+            program.kill()
