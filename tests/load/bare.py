@@ -6,18 +6,22 @@ INSERTs among them wrote into tables without an index.
 """
 
 import json
+import struct
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from itertools import count, islice
 from typing import Any
 
 import psycopg
+from psycopg import pq
+from psycopg.adapt import Transformer
 from sqlalchemy import URL, Engine, event
 
 from alerthistory_common import migrate
 from alerthistory_common.alerts import Fingerprint, Instant, Report
+from alerthistory_common.arrays import EncodedArray
 from alerthistory_common.clock import SystemClock
 from alerthistory_common.database import open_database
 from alerthistory_history.adapters import commit_sql
@@ -134,13 +138,28 @@ def _kept() -> Iterator[list[Statement]]:
     statements: list[Statement] = []
 
     def keep(_c: object, _cursor: object, statement: str, parameters: Any, _context: object, _many: bool) -> None:
-        statements.append((statement, parameters))
+        statements.append((statement, _plain(parameters)))
 
     event.listen(Engine, "before_cursor_execute", keep)
     try:
         yield statements
     finally:
         event.remove(Engine, "before_cursor_execute", keep)
+
+
+def _plain(parameters: Any) -> Any:
+    """Return *parameters* with lists for encoded arrays: a loop without our services has psycopg's means."""
+    if isinstance(parameters, Mapping):
+        return {name: _decoded(value) for name, value in parameters.items()}
+    return tuple(map(_decoded, parameters))
+
+
+def _decoded(value: Any) -> Any:
+    if not isinstance(value, EncodedArray):
+        return value
+    (oid,) = struct.unpack_from("!I", value, 8)
+    element = psycopg.adapters.types[oid]
+    return Transformer().get_loader(element.array_oid, pq.Format.BINARY).load(value)
 
 
 def _connected(url: URL) -> psycopg.Connection[Any]:

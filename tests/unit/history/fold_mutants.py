@@ -4,8 +4,9 @@ They are the negative controls of ``test_fold_model``: a check that lets one of 
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Protocol
+
+from msgspec.structs import replace
 
 from alerthistory_common.alerts import EventKind, Report
 from alerthistory_history.domain.fold import fold, settle

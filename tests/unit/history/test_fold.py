@@ -1,10 +1,10 @@
 """The rules of the effective state, one example each; times are microseconds and the windows are tiny."""
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from alerthistory_common.alerts import ZERO_TIME, EventKind, Instant, Report
 from alerthistory_history.domain.fold import fold, settle

@@ -5,7 +5,7 @@ clocks. After every step the implementation is compared with ``effective_state_m
 that are stated here without it. The mutants show that each promise, and the comparison, notices a break.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
@@ -18,6 +18,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from msgspec.structs import replace
 
 from alerthistory_common.alerts import ZERO_TIME, EventKind, Fingerprint, Instant, Report
 from alerthistory_history.domain.fold import fold, settle

@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple, NewType, Self
 
+from msgspec import Struct
+
 Fingerprint = NewType("Fingerprint", str)
 """An alert's identity as its sender gave it (Alertmanager: 16 hex digits), or as ingest computed it when absent."""
 
@@ -80,8 +82,7 @@ _PUBLISHED = frozenset({EventKind.FIRED, EventKind.REFIRED, EventKind.RESOLVED, 
 _CLOSING = frozenset({EventKind.RESOLVED, EventKind.EXPIRED})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class Report(Struct, frozen=True, kw_only=True):
     """What one sender said about one alert, once.
 
     ``labels_json`` and ``annotations_json`` are UTF-8 JSON as the legacy contract shows it: keys sorted at every level,
@@ -104,8 +105,7 @@ class Report:
     traceparent: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryContext:
+class HistoryContext(Struct, frozen=True, kw_only=True):
     """What an alert's past says about it, as input for a verdict. What is None never happened."""
 
     times_fired: int = 0
@@ -127,8 +127,7 @@ class Verdict:
     processing_time: timedelta = timedelta(0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlertEvent:
+class AlertEvent(Struct, frozen=True, kw_only=True):
     """One change of one alert's effective state, with the alert's content at that time.
 
     ``cursor`` orders all events and resumes a tail after this one; it is opaque outside the history service.

@@ -9,25 +9,42 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, Boolean, Column, Float, Integer, LargeBinary, SmallInteger, Table
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    Float,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    Table,
+    any_,
+    bindparam,
+)
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from alerthistory_common import arrays
 from alerthistory_common.columns import EscapedText, JsonText, escape
 
 Values = Mapping[str, Any]
-_Encode = Callable[[Sequence[Any]], list[Any]]
+_Plain = Callable[[Any], Any]
 
 _POSTGRESQL = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped.
-_TYPES: tuple[tuple[type, str], ...] = (
-    (LargeBinary, "bytea"),
+_TYPES: tuple[tuple[type, str, arrays.ArrayOf], ...] = (
+    (LargeBinary, "bytea", arrays.of_bytes),
     # Before Integer, of which they are kinds.
-    (BigInteger, "bigint"),
-    (SmallInteger, "smallint"),
-    (Integer, "integer"),
-    (Boolean, "boolean"),
-    (Float, "double precision"),
+    (BigInteger, "bigint", arrays.of_bigints),
+    (SmallInteger, "smallint", arrays.of_smallints),
+    (Integer, "integer", arrays.of_integers),
+    (Boolean, "boolean", arrays.of_booleans),
+    (Float, "double precision", arrays.of_doubles),
 )
+_TEXTS = arrays.of_texts()
+_ESCAPED_TEXTS = arrays.of_texts(lambda text: escape(text).encode())
+_JSON_TEXTS = arrays.of_texts(bytes)
 
 
 # SQLite takes 32766 parameters in a statement.
@@ -38,7 +55,7 @@ class Bulk:
     """One statement, for any number of rows that are given as mappings from column names."""
 
     def __init__(self, columns: Iterable[Column[Any]], *, postgresql: str, sqlite: str) -> None:
-        self._columns = tuple((column.name, _encoder(column)) for column in columns)
+        self._columns = tuple((column.name, _array_of(column), _plain(column)) for column in columns)
         self._texts = {"postgresql": postgresql, "sqlite": sqlite}
 
     async def run(self, connection: AsyncConnection, values: Sequence[Values]) -> int:
@@ -46,18 +63,22 @@ class Bulk:
         if not values:
             return 0
         if connection.dialect.name == "postgresql":
-            result = await connection.exec_driver_sql(self.text("postgresql"), self.arrays(values))
+            result = await connection.exec_driver_sql(self.text("postgresql"), self._arrays(values))
         else:
-            result = await connection.exec_driver_sql(self.text("sqlite"), list(zip(*self.arrays(values), strict=True)))
+            result = await connection.exec_driver_sql(self.text("sqlite"), self._rows(values))
         return result.rowcount
 
     def text(self, dialect: str) -> str:
         """Return the statement in the words of *dialect*."""
         return self._texts[dialect]
 
-    def arrays(self, values: Sequence[Values]) -> tuple[list[Any], ...]:
+    def _arrays(self, values: Sequence[Values]) -> tuple[arrays.EncodedArray, ...]:
         """Return the statement's parameters on PostgreSQL: one array per column."""
-        return tuple(encode([row[name] for row in values]) for name, encode in self._columns)
+        return tuple(array_of([row[name] for row in values]) for name, array_of, _ in self._columns)
+
+    def _rows(self, values: Sequence[Values]) -> list[tuple[Any, ...]]:
+        """Return the statement's parameters on SQLite, row by row."""
+        return [tuple(plain(row[name]) for name, _, plain in self._columns) for row in values]
 
 
 def insert(table: Table, *, tail: str = "", without: Collection[str] = ()) -> Bulk:
@@ -84,6 +105,16 @@ def update(table: Table, key: str, written: Iterable[str]) -> Bulk:
     )
 
 
+def among(connection: AsyncConnection, column: Column[Any], values: Iterable[Any]) -> ColumnElement[bool]:
+    """Whether *column* has one of *values*: on PostgreSQL one array, so that the statement is the same for any number.
+
+    A list of parameters would be parsed and planned anew for each of its lengths.
+    """
+    if connection.dialect.name == "postgresql":
+        return column == any_(bindparam(None, list(values), type_=ARRAY(column.type), unique=True))
+    return column.in_(list(values))
+
+
 async def find(connection: AsyncConnection, table: Table, keys: Sequence[tuple[Any, ...]]) -> Sequence[Any]:
     """Return the rows of *table* that have one of *keys*, in the order of its primary key, as the driver gives them."""
     if not keys:
@@ -94,7 +125,8 @@ async def find(connection: AsyncConnection, table: Table, keys: Sequence[tuple[A
     same = " AND ".join(f"{table.name}.{column.name} = new.{column.name}" for column in key)
     if connection.dialect.name == "postgresql":
         statement = f"{wanted} {_unnest(key)} JOIN {table.name} ON {same}"
-        return (await connection.exec_driver_sql(statement, tuple(map(list, zip(*keys, strict=True))))).all()
+        encoded = tuple(_array_of(column)(values) for column, values in zip(key, zip(*keys, strict=True), strict=True))
+        return (await connection.exec_driver_sql(statement, encoded)).all()
     found: list[Any] = []
     size = _PARAMETERS // len(key)
     for some in (keys[first : first + size] for first in range(0, len(keys), size)):
@@ -119,12 +151,20 @@ def _unnest(columns: Iterable[Column[Any]]) -> str:
 
 
 def _type_of(column: Column[Any]) -> str:
-    return next((name for kind, name in _TYPES if isinstance(column.type, kind)), "text")
+    return next((name for kind, name, _ in _TYPES if isinstance(column.type, kind)), "text")
 
 
-def _encoder(column: Column[Any]) -> _Encode:
+def _array_of(column: Column[Any]) -> arrays.ArrayOf:
     if isinstance(column.type, EscapedText):
-        return lambda texts: [None if text is None else escape(text) for text in texts]
+        return _ESCAPED_TEXTS
     if isinstance(column.type, JsonText):
-        return lambda bodies: [None if body is None else body.decode() for body in bodies]
-    return list
+        return _JSON_TEXTS
+    return next((array for kind, _, array in _TYPES if isinstance(column.type, kind)), _TEXTS)
+
+
+def _plain(column: Column[Any]) -> _Plain:
+    if isinstance(column.type, EscapedText):
+        return lambda text: None if text is None else escape(text)
+    if isinstance(column.type, JsonText):
+        return lambda body: None if body is None else body.decode()
+    return lambda value: value

@@ -81,6 +81,7 @@ async def open_engine(url: URL, *, schema: str, pool: Pool) -> AsyncIterator[Asy
         pool_use_lifo=True,
         connect_args=connect_arguments(schema, pool),
     )
+    event.listen(engine.sync_engine, "connect", _take_arrays)
     event.listen(engine.sync_engine, "handle_error", _leave_standby)
     if pool.has_pgbouncer:
         _set_up_each_transaction(engine, _session(schema, pool))
@@ -125,6 +126,12 @@ async def _keep_open(engine: AsyncEngine, pool: Pool) -> None:
         except (SQLAlchemyError, OSError):
             pass  # Whoever needs the database meets the same and says so.
         await asyncio.sleep(pool.idle_s / 3)
+
+
+def _take_arrays(connection: Any, _: object) -> None:
+    from alerthistory_common import array_dumper  # It imports the driver, which SQLite does without.
+
+    array_dumper.teach(connection.driver_connection)
 
 
 def _leave_standby(context: ExceptionContext) -> None:

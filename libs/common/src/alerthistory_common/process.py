@@ -1,5 +1,6 @@
 """A process: one or more components on one gRPC server, with one registry of metrics and one tracer."""
 
+import gc
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -64,12 +65,23 @@ async def run_process(
         server = await stack.enter_async_context(
             serve(components, address=grpc_listen, settings=settings, registry=registry, telemetry=telemetry)
         )
+        _spare_the_collector()
         _LOG.info("serving", process=name, grpc=grpc_listen, metrics=metrics_listen)
         on_started()
         await stop.wait()
         last_resort.start()
         await drain(components, server, settings)
     _LOG.info("stopped", process=name)
+
+
+def _spare_the_collector() -> None:
+    """Keep what stays for good out of the cyclic collector's rounds, and let it come by less often.
+
+    Values of the domain hold no cycles: looking at each of them again and again costs a sixth of the time of a commit.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def _last_resort(settings: CommonSettings) -> threading.Timer:

@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
+from msgspec.structs import replace
 
 from alerthistory.publisher.v1 import (
     delivery_pb2,

@@ -170,7 +170,9 @@ async def busy_alerts(connection: AsyncConnection, keys: Iterable[bytes]) -> set
     """Return the *keys* of alerts that have work already."""
     found: set[bytes] = set()
     for some in _chunks(sorted(keys)):
-        found |= set((await connection.execute(select(work.c.fp_hash).where(work.c.fp_hash.in_(some)))).scalars())
+        found |= set(
+            await connection.scalars(select(work.c.fp_hash).where(bulk.among(connection, work.c.fp_hash, some)))
+        )
     return found
 
 

@@ -9,12 +9,9 @@ from typing import Any, Protocol
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    LargeBinary,
     Row,
     Table,
     and_,
-    any_,
-    bindparam,
     literal_column,
     select,
     text,
@@ -25,6 +22,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from alerthistory_common import arrays
+
 from . import tables
 
 _RECEIPTS = "SELECT o.fp_hash, o.starts_us, o.last_received_us, o.imported_us"
@@ -32,12 +31,11 @@ _SAME_PAIR = "occurrences o ON o.fp_hash = pairs.key AND o.starts_us = pairs.sta
 
 # Hashes of labels are written, and never needed to decide anything.
 _LOCKED = [column for column in tables.alerts.c if column.name != "label_hashes"]
-_LOCK = (
-    select(*_LOCKED)
-    .where(tables.alerts.c.fp_hash == any_(bindparam("keys", type_=postgresql.ARRAY(LargeBinary))))
-    .order_by(tables.alerts.c.fp_hash)
-    .with_for_update()
-)
+_LOCK = text(
+    f"SELECT {', '.join(column.name for column in _LOCKED)} FROM alerts"  # noqa: S608  # Our own columns.
+    " WHERE fp_hash = ANY(CAST(:keys AS bytea[]))"
+    " ORDER BY fp_hash FOR UPDATE"
+).columns(*_LOCKED)
 _NUMBERS = (
     "SELECT pg_current_xact_id()::text::bigint,"
     " ARRAY(SELECT nextval('event_seqs') FROM generate_series(1, %b)),"
@@ -114,7 +112,7 @@ class Postgresql:
 
     async def locked(self, connection: AsyncConnection, keys: Sequence[bytes]) -> Sequence[Row[*tuple[Any, ...]]]:
         """Lock them in the order of their keys."""
-        return (await connection.execute(_LOCK, {"keys": list(keys)})).all()
+        return (await connection.execute(_LOCK, {"keys": arrays.of_bytes(keys)})).all()
 
     async def numbers(self, connection: AsyncConnection, *, events: int, occurrences: int) -> Numbers:
         """Return the transaction's id, and the next values of two sequences."""
@@ -139,7 +137,10 @@ class Postgresql:
                 f"{_RECEIPTS} FROM unnest(CAST(:keys AS bytea[]), CAST(:starts AS bigint[])) AS pairs (key, start)"
                 f" JOIN {_SAME_PAIR}"
             ),
-            {"keys": [key for key, _ in pairs], "starts": [start for _, start in pairs]},
+            {
+                "keys": arrays.of_bytes([key for key, _ in pairs]),
+                "starts": arrays.of_bigints([start for _, start in pairs]),
+            },
         )
         return [(bytes(key), start, received, imported) for key, start, received, imported in found]
 

@@ -1,10 +1,11 @@
 """Commits: reports and time, folded into alerts, with the events and the work that come of it."""
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import NamedTuple
 
+from msgspec import Struct, field
+from msgspec.structs import replace
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -33,8 +34,7 @@ from .work_store import load_work
 Later = Callable[[Callable[[], Coroutine[None, None, None]]], object]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Appended:
+class _Appended(Struct, frozen=True, kw_only=True):
     """The events and work that were appended: each alert's transaction, each submission's leased work."""
 
     txids: Mapping[Fingerprint, int] = field(default_factory=dict)
@@ -50,8 +50,7 @@ class _Leased(NamedTuple):
     has_past: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Batch:
+class _Batch(Struct, frozen=True, kw_only=True):
     """What one commit stores, and what was known before."""
 
     submissions: Sequence[Submission]

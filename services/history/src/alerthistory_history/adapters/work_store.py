@@ -50,8 +50,10 @@ class SqlWorkStore:
         async def commit(connection: AsyncConnection) -> Completed:
             held = await _held(connection, [lease for lease, _ in verdicts])
             await _judge(connection, {held[lease]: severity for lease, severity in verdicts if lease in held})
-            await connection.execute(delete(work).where(work.c.seq.in_([lease.work_id for lease in held])))
-            unblocked = _available(now).where(work.c.fp_hash.in_(set(held.values())))
+            await connection.execute(
+                delete(work).where(bulk.among(connection, work.c.seq, [lease.work_id for lease in held]))
+            )
+            unblocked = _available(now).where(bulk.among(connection, work.c.fp_hash, set(held.values())))
             return Completed(
                 outdated=[lease for lease, _ in verdicts if lease not in held],
                 work=await self._lease(connection, unblocked, owner, limit, now) if held and limit else (),
@@ -66,7 +68,7 @@ class SqlWorkStore:
             held = await _held(connection, leases)
             await connection.execute(
                 update(work)
-                .where(work.c.seq.in_([lease.work_id for lease in held]))
+                .where(bulk.among(connection, work.c.seq, [lease.work_id for lease in held]))
                 .values(lease_owner=None, available_at_us=available_at.micros)
             )
 
@@ -87,7 +89,7 @@ class SqlWorkStore:
         ids = await _fitting(connection, [row.seq for row in chosen])
         await connection.execute(
             update(work)
-            .where(work.c.seq.in_(ids))
+            .where(bulk.among(connection, work.c.seq, ids))
             .values(attempt=work.c.attempt + 1, lease_owner=owner, available_at_us=now.micros + self._lease_micros)
         )
         return await load_work(connection, ids)
@@ -100,7 +102,7 @@ async def _fitting(connection: AsyncConnection, ids: Sequence[int]) -> Sequence[
         .select_from(work)
         .join(events, _is_its_event())
         .join(alerts, alerts.c.fp_hash == work.c.fp_hash)
-        .where(work.c.seq.in_(ids))
+        .where(bulk.among(connection, work.c.seq, ids))
         .order_by(work.c.seq)
     )
     fitting: list[int] = []
@@ -122,7 +124,7 @@ async def load_work(connection: AsyncConnection, ids: Sequence[int]) -> Sequence
         .select_from(work)
         .join(events, _is_its_event())
         .join(alerts, alerts.c.fp_hash == work.c.fp_hash)
-        .where(work.c.seq.in_(ids))
+        .where(bulk.among(connection, work.c.seq, ids))
         .order_by(work.c.seq)
     )
     found = selected.all()
@@ -163,7 +165,7 @@ async def _turns(connection: AsyncConnection, ids: Sequence[int]) -> Mapping[int
                 text(f"turn.{TURNS_ONLY}"),
             ),
         )
-        .where(work.c.seq.in_(ids))
+        .where(bulk.among(connection, work.c.seq, ids))
         .order_by(work.c.seq, turn.c.seq.desc())
     )
     found: dict[int, list[Turn]] = {}
@@ -176,7 +178,7 @@ async def _held(connection: AsyncConnection, leases: Sequence[Lease]) -> Mapping
     """Return the alerts' keys of those leases that still hold, locked, oldest first."""
     selected = await connection.execute(
         select(work.c.seq, work.c.attempt, work.c.fp_hash)
-        .where(work.c.seq.in_([lease.work_id for lease in leases]), work.c.lease_owner.is_not(None))
+        .where(bulk.among(connection, work.c.seq, [lease.work_id for lease in leases]), work.c.lease_owner.is_not(None))
         .order_by(work.c.seq)
         .with_for_update()
     )
@@ -190,7 +192,7 @@ async def _judge(connection: AsyncConnection, verdicts: Mapping[bytes, Severity 
     # In the order in which commits lock alerts: an UPDATE that joins has none.
     known = await connection.execute(
         select(alerts.c.fp_hash, alerts.c.verdict_severity)
-        .where(alerts.c.fp_hash.in_(given))
+        .where(bulk.among(connection, alerts.c.fp_hash, given))
         .order_by(alerts.c.fp_hash)
         .with_for_update()
     )

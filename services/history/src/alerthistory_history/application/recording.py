@@ -3,9 +3,9 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 
 import structlog
+from msgspec.structs import replace
 
 from alerthistory_common.batching import Batcher
 from alerthistory_common.clock import Clock

@@ -1,8 +1,10 @@
 """What a batch of reports, or the passing of time, makes of many alerts at once. Pure: the store loads and writes."""
 
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import timedelta
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from alerthistory_common.alerts import Fingerprint, Instant, Report
 
@@ -11,8 +13,7 @@ from .records import AlertChange, OccurrenceKey, OccurrenceWrite, StoredAlert
 from .state import AlertState, Change, Decision, Policy
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Folded:
+class Folded(Struct, frozen=True, kw_only=True):
     """What has to be written, and the decision on every report.
 
     ``alerts`` and ``occurrences`` hold what was touched. ``accepted`` is the number of reports that take an id.

@@ -5,8 +5,9 @@ rules and their reasons; the functions below follow its order.
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import timedelta
+
+from msgspec.structs import replace
 
 from alerthistory_common.alerts import ZERO_TIME, EventKind, Report
 

@@ -5,9 +5,11 @@ Times are integer microseconds since 1970 in UTC.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from alerthistory_common.alerts import Fingerprint, Instant, Report
 

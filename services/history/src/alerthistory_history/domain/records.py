@@ -1,10 +1,11 @@
 """What history stores and hands out: submissions, occurrences, alerts, work, quarantined payloads, figures."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from alerthistory_common.alerts import AlertEvent, Fingerprint, HistoryContext, Instant, Report, Severity
 
@@ -19,16 +20,14 @@ class OccurrenceKey(NamedTuple):
     start: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QuarantineError:
+class QuarantineError(Struct, frozen=True, kw_only=True):
     """Why one element of a payload was refused; ``index`` is -1 when the payload as a whole was."""
 
     index: int
     message: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QuarantinedPayload:
+class QuarantinedPayload(Struct, frozen=True, kw_only=True):
     """A payload that could not be stored, in whole or in part. ``body`` is empty in listings."""
 
     quarantine_id: int = 0
@@ -42,8 +41,7 @@ class QuarantinedPayload:
     times_received: int = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Submission:
+class Submission(Struct, frozen=True, kw_only=True):
     """What one caller hands over to be stored, and how much of the resulting work it can take."""
 
     reports: Sequence[Report]
@@ -53,8 +51,7 @@ class Submission:
     is_store_only: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
+class Work(Struct, frozen=True, kw_only=True):
     """An event that a caller has leased to take through the pipeline. ``attempt`` fences off earlier leases."""
 
     work_id: int
@@ -70,32 +67,28 @@ class Lease(NamedTuple):
     attempt: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportResult:
+class ReportResult(Struct, frozen=True, kw_only=True):
     """What became of one report: a decision, or the reason why the store refused it."""
 
     decision: str = ""
     refusal: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded:
+class Recorded(Struct, frozen=True, kw_only=True):
     """What became of a submission: one result per report, in order, and the work leased to the caller."""
 
     results: Sequence[ReportResult]
     work: Sequence[Work] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Completed:
+class Completed(Struct, frozen=True, kw_only=True):
     """What became of handed-in work: the leases that were outdated, and the work that was unblocked and leased."""
 
     outdated: Sequence[Lease]
     work: Sequence[Work]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredAlert:
+class StoredAlert(Struct, frozen=True, kw_only=True):
     """One alert as it is kept: its effective state, and its content as last reported.
 
     ``is_store_only`` says whether that report asked for no work; what time brings makes none then either.
@@ -116,16 +109,14 @@ class StoredAlert:
     settle_due_at: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlertRecord:
+class AlertRecord(Struct, frozen=True, kw_only=True):
     """One alert as it is shown: ``severity`` is that of the last verdict."""
 
     alert: StoredAlert
     severity: Severity | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlertChange:
+class AlertChange(Struct, frozen=True, kw_only=True):
     """A change of one alert. ``episode`` numbers the alert's episodes from 1; ``submission`` is that of the report."""
 
     fingerprint: Fingerprint
@@ -134,8 +125,7 @@ class AlertChange:
     submission: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OccurrenceWrite:
+class OccurrenceWrite(Struct, frozen=True, kw_only=True):
     """The reports of one occurrence inside one commit, folded into the last.
 
     ``position`` counts the accepted reports of the commit from 0; the occurrence's new id is given by it.
@@ -147,8 +137,7 @@ class OccurrenceWrite:
     first_received_at: Instant
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Occurrence:
+class Occurrence(Struct, frozen=True, kw_only=True):
     """One (fingerprint, start), with the content as last reported."""
 
     occurrence_id: int
@@ -172,8 +161,7 @@ class TieOrder(StrEnum):
     OLDEST_FIRST = "oldest_first"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OccurrenceFilter:
+class OccurrenceFilter(Struct, frozen=True, kw_only=True):
     """Which occurrences are wanted; empty texts and None do not restrict. The bounds are inclusive microseconds.
 
     ``selection`` is about the alerts that they are of.
@@ -189,8 +177,7 @@ class OccurrenceFilter:
     selection: Selection = ALL
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlertFilter:
+class AlertFilter(Struct, frozen=True, kw_only=True):
     """Which alerts are wanted; empty texts and None do not restrict. The bounds are inclusive microseconds."""
 
     alert_name: str = ""
@@ -202,8 +189,7 @@ class AlertFilter:
     selection: Selection = ALL
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventFilter:
+class EventFilter(Struct, frozen=True, kw_only=True):
     """Which events are wanted: of which alerts, when, and whether these fire afterwards. The bounds are inclusive."""
 
     fingerprint: str = ""
@@ -213,8 +199,7 @@ class EventFilter:
     occurred_to: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CountedOccurrence:
+class CountedOccurrence(Struct, frozen=True, kw_only=True):
     """What a report counts of one occurrence."""
 
     alert_name: str
@@ -223,8 +208,7 @@ class CountedOccurrence:
     labels_json: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportRow:
+class ReportRow(Struct, frozen=True, kw_only=True):
     """The counts of one key of a report."""
 
     key: str
@@ -240,16 +224,14 @@ class Position(NamedTuple):
     seq: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventPage:
+class EventPage(Struct, frozen=True, kw_only=True):
     """Events in order. ``is_held_back`` says that later ones exist which an unfinished commit may still precede."""
 
     events: Sequence[AlertEvent]
     is_held_back: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
+class Status(Struct, frozen=True, kw_only=True):
     """Figures for dashboards."""
 
     occurrences: int

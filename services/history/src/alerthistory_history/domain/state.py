@@ -3,9 +3,10 @@
 Times are integer microseconds since 1970 in UTC. The rules are told in ``docs/effective-state.md``.
 """
 
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+
+from msgspec import Struct
 
 from alerthistory_common.alerts import EventKind
 
@@ -27,8 +28,7 @@ class Decision(StrEnum):
     SUPERSEDED = "superseded"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class Policy(Struct, frozen=True, kw_only=True):
     """The time windows of the rules."""
 
     hold_window: timedelta = timedelta(seconds=30)
@@ -37,8 +37,7 @@ class Policy:
     max_holds: int = 8
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hold:
+class Hold(Struct, frozen=True, kw_only=True):
     """A firing that waits for its sender to take it back; it fires at ``due_at`` otherwise."""
 
     sender: str
@@ -51,8 +50,7 @@ class Hold:
     traceparent: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlertState:
+class AlertState(Struct, frozen=True, kw_only=True):
     """What is true of one fingerprint. A fresh instance is an alert nobody has heard of.
 
     ``start`` is that of the open episode, or of the last one. ``lease_expires_at`` is set while a leased episode is
@@ -73,8 +71,7 @@ class AlertState:
     times_fired: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(Struct, frozen=True, kw_only=True):
     """A change of the effective state, to be written as an event.
 
     ``start`` is the episode's start after the change; ``end`` is set on closing kinds. ``received_at`` and ``sender``
@@ -92,8 +89,7 @@ class Change:
     traceparent: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(Struct, frozen=True, kw_only=True):
     """The state after a report, the decision taken, and the change when there was one."""
 
     state: AlertState
