@@ -55,6 +55,8 @@ SCHEMA = "history"
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 _SQLITE_BLOCK = 1000
+# Reports can wait, recording cannot.
+_COUNTING_SHARE = 0.25
 _LOG = structlog.get_logger(__name__)
 
 
@@ -141,6 +143,7 @@ class _Parts:
             metrics,
             block=_block(database, settings),
             interval_s=settings.rollup_interval_s,
+            share=_COUNTING_SHARE,
         )
         self.settler = Settler(self.records, work, clock, metrics, self.pulse, interval_s=settings.settle_interval_s)
 

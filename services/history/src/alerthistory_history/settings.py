@@ -42,7 +42,7 @@ class HistorySettings(Settings):
         2.0, gt=0, le=60, description="Seconds between looks for events that are to be counted for the reports."
     )
     rollup_block_events: int = Field(
-        5000, ge=1, le=100_000, description="Events that one transaction counts at most; on SQLite at most 1000."
+        1000, ge=1, le=100_000, description="Events that one transaction counts at most; on SQLite at most 1000."
     )
     quarantine_max_rows: int = Field(10_000, ge=1, le=1_000_000, description="Payloads that quarantine holds.")
     quarantine_max_bytes: int = Field(

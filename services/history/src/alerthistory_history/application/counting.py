@@ -40,17 +40,25 @@ class EventCounter:
     """Counts the events of the log, again and again.
 
     Replicas may do so at once: what one has counted meanwhile the others throw away. *block* is the most events that
-    one transaction counts.
+    one transaction counts, and *share* the most of the time, from above 0 to 1, that counting takes.
     """
 
     def __init__(
-        self, store: RollupStore, clock: Clock, observer: CountingObserver, *, block: int, interval_s: float
+        self,
+        store: RollupStore,
+        clock: Clock,
+        observer: CountingObserver,
+        *,
+        block: int,
+        interval_s: float,
+        share: float = 1.0,
     ) -> None:
         self._store = store
         self._clock = clock
         self._observer = observer
         self._block = block
         self._interval_s = interval_s
+        self._pause_per_second = 1 / share - 1
         self._stopped = asyncio.Event()
         self._ended = asyncio.Event()
 
@@ -89,8 +97,7 @@ class EventCounter:
             self._observer.counted(len(found.events), seconds)
             if found.is_last:
                 return True
-            # Who is behind takes half of the time at most: recording goes first.
-            await self._is_stopped_within(seconds)
+            await self._is_stopped_within(seconds * self._pause_per_second)
         return True
 
     async def _round(self, pause_s: float) -> float:
