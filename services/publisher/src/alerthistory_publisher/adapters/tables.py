@@ -44,9 +44,9 @@ _pending = deliveries.c.state == "pending"
 Index("deliveries_due", deliveries.c.target, deliveries.c.due_at, postgresql_where=_pending, sqlite_where=_pending)
 Index(
     "deliveries_line",
-    deliveries.c.target,
     deliveries.c.fp_hash,
     deliveries.c.id,
+    deliveries.c.target,
     postgresql_where=_pending,
     sqlite_where=_pending,
 )
