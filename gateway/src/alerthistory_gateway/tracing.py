@@ -2,7 +2,6 @@
 
 from typing import cast
 
-from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from starlette.types import ASGIApp
 
 from alerthistory_common.telemetry import Telemetry
@@ -12,5 +11,7 @@ def traced(app: ASGIApp, telemetry: Telemetry) -> ASGIApp:
     """Return *app* with one span for each request; *app* itself when nothing is traced."""
     if not telemetry.is_enabled:
         return app
+    from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware  # Most run without a collector.
+
     middleware = OpenTelemetryMiddleware(app, tracer_provider=telemetry.provider, exclude_spans=["receive", "send"])
     return cast("ASGIApp", middleware)

@@ -15,8 +15,9 @@ from structlog.testing import capture_logs
 from alerthistory_common.database import Database, StoreBusyError, open_database
 from alerthistory_common.database_problems import unsupported
 from alerthistory_common.errors import StoreUnavailableError
-from alerthistory_common.migrate import require_current, upgrade
+from alerthistory_common.migrate import upgrade
 from alerthistory_common.postgresql import Pool
+from alerthistory_common.schema_version import require_current
 from alerthistory_common.settings import SettingsError
 from alerthistory_history.app import MIGRATIONS, SCHEMA
 from tests.processes import free_ports

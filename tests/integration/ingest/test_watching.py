@@ -23,7 +23,7 @@ def _telemetry(spans: InMemorySpanExporter) -> Telemetry:
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(spans))
     # Not enabled: the calls' own spans are not what these tests are about.
-    return Telemetry(provider, is_enabled=False)
+    return Telemetry(provider)
 
 
 def _named(spans: InMemorySpanExporter, name: str) -> ReadableSpan:

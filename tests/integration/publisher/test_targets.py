@@ -93,7 +93,7 @@ async def test_the_first_attempt_continues_the_trace_and_a_retry_links_to_it(ben
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     bench.configure({"name": "ops", "url": ops.url})
     ops.script.append(Reply(status=500))
-    async with bench.publisher(telemetry=Telemetry(provider, is_enabled=False)) as publisher:
+    async with bench.publisher(telemetry=Telemetry(provider)) as publisher:
         await publisher.publish(event(traceparent=TRACEPARENT))
         await publisher.delivered()
     first, second = [span for span in exporter.get_finished_spans() if span.name == "deliver"]

@@ -13,7 +13,7 @@ from alerthistory_allinone.data_folder import locked, socket_address
 from alerthistory_allinone.settings import ALL_SETTINGS
 from alerthistory_allinone.welcome import welcome
 from alerthistory_classifier.settings import ClassifierSettings
-from alerthistory_common import migrate, program
+from alerthistory_common import program
 from alerthistory_common.channels import open_channel
 from alerthistory_common.component import Component
 from alerthistory_common.database import database_url
@@ -93,6 +93,8 @@ def _openers(loaded: LoadedSettings, address: str) -> list[OpenComponent]:
 
 
 def _migrate(loaded: LoadedSettings, _: str | None) -> None:
+    from alerthistory_common import migrate  # Serving does without Alembic.
+
     common = loaded.of(CommonSettings)
     with locked(common.data_dir):
         for service, own in (

@@ -55,7 +55,7 @@ _OPTIONS: list[tuple[str, str | int]] = [
 @asynccontextmanager
 async def open_channel(target: str, telemetry: Telemetry) -> AsyncIterator[grpc.aio.Channel]:
     """Yield a channel to *target* (a gRPC name such as ``unix:/path``); it connects on first use."""
-    channel = grpc.aio.insecure_channel(target, options=_OPTIONS, interceptors=telemetry.client_interceptors())
+    channel = grpc.aio.insecure_channel(target, options=_OPTIONS, interceptors=list(telemetry.client_interceptors))
     try:
         yield channel
     finally:

@@ -1,17 +1,21 @@
 """URLs of databases, as operators write them and as SQLAlchemy wants them."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
 
 _POSTGRESQL = frozenset({"postgres", "postgresql", "postgresql+psycopg"})
 _SQLITE = frozenset({"sqlite", "sqlite+aiosqlite"})
 
 
-def parse(text: str) -> URL:
+def parse(text: str) -> "URL":
     """Return the URL of a PostgreSQL or SQLite database; raise ValueError, without repeating it, for any other."""
+    from sqlalchemy import make_url  # Services without a database do without SQLAlchemy.
+    from sqlalchemy.exc import ArgumentError
+
     try:
         url = make_url(text)
     except (ArgumentError, ValueError) as error:

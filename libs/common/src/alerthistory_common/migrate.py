@@ -1,4 +1,4 @@
-"""Migrations: applied by an explicit command, checked at start.
+"""Migrations, applied by an explicit command; ``schema_version`` checks at start that they were.
 
 A service's migrations are an Alembic script folder in its package; its ``env.py`` calls ``run_environment``.
 """
@@ -10,16 +10,15 @@ from typing import Any
 import structlog
 from alembic import command, context
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
-from alerthistory_common.database import Database
 from alerthistory_common.database_problems import problem_of, unsupported
 from alerthistory_common.errors import StoreUnavailableError
 from alerthistory_common.postgresql import Pool, connect_arguments
+from alerthistory_common.schema_version import TABLE, current
 from alerthistory_common.settings import SettingsError
 
 _LOG = structlog.get_logger(__name__)
@@ -63,28 +62,10 @@ def upgrade(url: URL, *, schema: str, scripts: Path, to: str | None = None) -> N
     _LOG.info("database is up to date", schema=schema, dialect=url.get_backend_name(), version=to or "newest")
 
 
-async def require_current(database: Database, *, scripts: Path, program: str) -> None:
-    """Raise SettingsError, saying what to do, unless the database has the version that this code needs.
-
-    Raises StoreUnavailableError, saying why, when it cannot be reached.
-    """
-    head = ScriptDirectory.from_config(_config(scripts)).get_current_head()
-    try:
-        found = await database.read(lambda connection: connection.run_sync(_current))
-    except StoreUnavailableError as error:
-        raise StoreUnavailableError(database.problem or error.message) from error
-    if problem := unsupported(database.server_version):
-        raise SettingsError([problem])
-    if found != head:
-        raise SettingsError(
-            [f"the database has version {found or 'none'}, this program needs {head}: run `{program} migrate`"]
-        )
-
-
 def run_environment() -> None:
     """Run the migrations on the connection that ``upgrade`` opened."""
     connection: Connection = context.config.attributes["connection"]
-    context.configure(connection=connection, version_table="schema_version", transactional_ddl=True)
+    context.configure(connection=connection, version_table=TABLE, transactional_ddl=True)
     with context.begin_transaction():
         context.run_migrations()
 
@@ -103,7 +84,7 @@ def _move(connection: Connection, config: Config, to: str | None) -> None:
     versions = [each.revision for each in ScriptDirectory.from_config(config).walk_revisions()][::-1]
     if to is not None and to not in versions:
         raise SettingsError([f"there is no version {to!r}: choose one of {', '.join(versions)}"])
-    found = _current(connection)
+    found = current(connection)
     if to is None or found is None or found not in versions or versions.index(to) >= versions.index(found):
         command.upgrade(config, to or "head")
         return
@@ -156,10 +137,6 @@ def _sqlite_engine(url: URL) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
-
-
-def _current(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection, opts={"version_table": "schema_version"}).get_current_revision()
 
 
 def _config(scripts: Path) -> Config:

@@ -2,17 +2,16 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 from prometheus_client import CollectorRegistry, Gauge
-from redis.asyncio import Redis
-from redis.asyncio.client import PubSub
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
 from alerthistory_common.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+    from redis.asyncio.client import PubSub
 
 T = TypeVar("T")
 LIMIT_S = 0.1
@@ -22,22 +21,23 @@ _LOG = structlog.get_logger(__name__)
 class RedisLink:
     """One service's way to Redis. Says once that it was lost, and once that it is back."""
 
-    def __init__(self, redis: Redis, up: Gauge) -> None:
+    def __init__(self, redis: "Redis", up: Gauge, errors: tuple[type[Exception], ...]) -> None:
         self._redis = redis
         self._up = up
+        self._errors = errors
         self._is_lost = False
 
-    async def call(self, work: Callable[[Redis], Awaitable[T]]) -> T:
+    async def call(self, work: Callable[["Redis"], Awaitable[T]]) -> T:
         """Return the result of *work*; raise UnavailableError when Redis does not answer at once or refuses."""
         try:
             result = await work(self._redis)
-        except (RedisError, OSError) as error:
+        except self._errors as error:
             self.lost(error)
             raise UnavailableError(f"Redis does not answer: {type(error).__name__}") from error
         self.found()
         return result
 
-    def subscription(self) -> PubSub:
+    def subscription(self) -> "PubSub":
         """Return a subscription to no channel yet; close it after use."""
         return self._redis.pubsub(ignore_subscribe_messages=True)
 
@@ -64,9 +64,14 @@ async def open_redis(
     if not url:
         yield None
         return
+    from redis.asyncio import Redis  # Those who run without Redis do without its driver.
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
+    from redis.exceptions import RedisError
+
     up = Gauge(f"alerthistory_{name}_redis_up", "Whether Redis answered the last call", registry=registry)
     redis = Redis.from_url(
         url, socket_timeout=limit_s, socket_connect_timeout=limit_s, retry=Retry(NoBackoff(), retries=1)
     )
     async with redis:
-        yield RedisLink(redis, up)
+        yield RedisLink(redis, up, (RedisError, OSError))

@@ -74,7 +74,7 @@ async def serve(
     calls = CallInterceptor(CallMetrics(registry))
     server = grpc.aio.server(
         interceptors=[
-            *telemetry.server_interceptors(),
+            *telemetry.server_interceptors,
             calls,
             DeadlineInterceptor(),
             AuthInterceptor(Anonymous()),

@@ -4,36 +4,38 @@ Without an endpoint nothing is recorded and nothing is paid. An unreachable coll
 queue is bounded, and the flush at the end has a deadline of its own.
 """
 
-import asyncio
 import os
-import threading
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from importlib.metadata import PackageNotFoundError, version
-from uuid import uuid4
 
 import grpc
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-from opentelemetry.instrumentation.grpc import aio_client_interceptors, aio_server_interceptor
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Link, Span, SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-_FLUSH_LIMIT_S = 3.0
 _PROPAGATOR = TraceContextTextMapPropagator()
 
 
 class Telemetry:
-    """Makes the spans of one service."""
+    """Makes the spans of one service, and of the calls that it serves and makes."""
 
-    def __init__(self, provider: trace.TracerProvider, *, is_enabled: bool) -> None:
+    def __init__(
+        self,
+        provider: trace.TracerProvider,
+        *,
+        server_interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+        client_interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
+    ) -> None:
         self.provider = provider
-        self.is_enabled = is_enabled
+        self.server_interceptors = server_interceptors
+        self.client_interceptors = client_interceptors
         self._tracer = provider.get_tracer("alerthistory")
+
+    @property
+    def is_enabled(self) -> bool:
+        """Whether spans are sent anywhere."""
+        return bool(self.server_interceptors)
 
     @contextmanager
     def span(
@@ -56,14 +58,6 @@ class Telemetry:
         ) as span:
             yield span
 
-    def server_interceptors(self) -> list[grpc.aio.ServerInterceptor]:
-        """Return what makes a span of every call that is served."""
-        return [_server_interceptor(self.provider)] if self.is_enabled else []
-
-    def client_interceptors(self) -> list[grpc.aio.ClientInterceptor]:
-        """Return what makes a span of every call that is made, and passes the trace on."""
-        return _client_interceptors(self.provider) if self.is_enabled else []
-
 
 def current_traceparent() -> str:
     """Return the W3C traceparent of the current span, empty when there is none."""
@@ -74,7 +68,7 @@ def current_traceparent() -> str:
 
 def disabled() -> Telemetry:
     """Return a Telemetry that records nothing."""
-    return Telemetry(trace.NoOpTracerProvider(), is_enabled=False)
+    return Telemetry(trace.NoOpTracerProvider())
 
 
 @asynccontextmanager
@@ -87,54 +81,15 @@ async def open_telemetry(service: str, endpoint: str) -> AsyncIterator[Telemetry
     if not endpoint:
         yield disabled()
         return
-    resource = Resource.create(
-        {
-            "service.name": f"alerthistory-{service}",
-            "service.version": _version(),
-            "service.instance.id": uuid4().hex,
-        }
-    )
-    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-    provider.add_span_processor(
-        BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint, insecure=endpoint.startswith("http://")))
-    )
-    try:
-        yield Telemetry(provider, is_enabled=True)
-    finally:
-        await _shut_down(provider)
+    from alerthistory_common import tracing_export  # It takes much memory and time to import.
 
-
-async def _shut_down(provider: TracerProvider) -> None:
-    """Flush within the limit. The thread is a daemon: a hanging collector must not keep the process alive."""
-    loop, done = asyncio.get_running_loop(), asyncio.Event()
-
-    def flush() -> None:
-        provider.shutdown()
-        loop.call_soon_threadsafe(done.set)
-
-    threading.Thread(target=flush, daemon=True).start()
-    try:
-        async with asyncio.timeout(_FLUSH_LIMIT_S):
-            await done.wait()
-    except TimeoutError:
-        return
+    async with tracing_export.open_export(service, endpoint) as export:
+        yield Telemetry(
+            export.provider,
+            server_interceptors=export.server_interceptors,
+            client_interceptors=export.client_interceptors,
+        )
 
 
 def _context_of(traceparent: str) -> Context:
     return _PROPAGATOR.extract({"traceparent": traceparent}, context=Context())
-
-
-def _version() -> str:
-    try:
-        return version("alerthistory-common")
-    except PackageNotFoundError:
-        return "unknown"
-
-
-def _server_interceptor(provider: trace.TracerProvider) -> grpc.aio.ServerInterceptor:
-    interceptor: grpc.aio.ServerInterceptor = aio_server_interceptor(tracer_provider=provider)  # type: ignore[no-untyped-call]
-    return interceptor
-
-
-def _client_interceptors(provider: trace.TracerProvider) -> list[grpc.aio.ClientInterceptor]:
-    return list(aio_client_interceptors(tracer_provider=provider))  # type: ignore[no-untyped-call]

@@ -20,7 +20,6 @@ from alerthistory_classifier.domain.modes import configured
 from alerthistory_classifier.metrics import ClassifierMetrics
 from alerthistory_classifier.servicer import ClassifierServicer
 from alerthistory_classifier.settings import ClassifierSettings, ignored_legacy_mode
-from alerthistory_common import migrate
 from alerthistory_common.clock import Clock, SystemClock
 from alerthistory_common.component import Component
 from alerthistory_common.database import database_url, open_database
@@ -28,6 +27,7 @@ from alerthistory_common.postgresql import Pool
 from alerthistory_common.process import Host
 from alerthistory_common.redis import open_redis
 from alerthistory_common.retention import deleting_daily
+from alerthistory_common.schema_version import require_current
 
 SCHEMA = "classifier"
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -45,7 +45,7 @@ async def open_classifier(
     url = database_url(host.settings, settings.database_url, SCHEMA)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(url, schema=SCHEMA, pool=Pool.of(host.settings)))
-        await migrate.require_current(database, scripts=MIGRATIONS, program="alerthistory-classifier")
+        await require_current(database, scripts=MIGRATIONS, program="alerthistory-classifier")
         store, metrics = SqlVerdictStore(database), ClassifierMetrics(host.registry)
         redis = await stack.enter_async_context(
             open_redis(host.settings.redis_url, name=SCHEMA, registry=host.registry)

@@ -1,6 +1,6 @@
 """The program ``alerthistory-history``."""
 
-from alerthistory_common import migrate, program
+from alerthistory_common import program
 from alerthistory_common.database import database_url
 from alerthistory_common.process import run_process
 from alerthistory_common.program import LoadedSettings, Task
@@ -40,6 +40,8 @@ async def _serve(loaded: LoadedSettings) -> None:
 
 
 def _migrate(loaded: LoadedSettings, version: str | None) -> None:
+    from alerthistory_common import migrate  # Serving does without Alembic.
+
     common, own = loaded.of(CommonSettings), loaded.of(HistorySettings)
     url = database_url(common, own.database_url, SCHEMA)
     migrate.upgrade(url, schema=SCHEMA, scripts=MIGRATIONS, to=version)

@@ -13,7 +13,6 @@ from alerthistory.history.v1 import history_service_pb2 as pb
 from alerthistory.history.v1 import history_service_pb2_grpc as pb_grpc
 from alerthistory.history.v1 import report_service_pb2 as report_pb
 from alerthistory.history.v1 import report_service_pb2_grpc as report_pb_grpc
-from alerthistory_common import migrate
 from alerthistory_common.batching import batcher
 from alerthistory_common.clock import Clock, SystemClock
 from alerthistory_common.component import Component
@@ -21,6 +20,7 @@ from alerthistory_common.database import Database, database_url, open_database
 from alerthistory_common.postgresql import Pool
 from alerthistory_common.process import Host
 from alerthistory_common.redis import open_redis
+from alerthistory_common.schema_version import require_current
 from alerthistory_common.settings import CommonSettings
 
 from .adapters import wake_ups
@@ -70,7 +70,7 @@ async def open_history(
         open_database(url, schema=SCHEMA, pool=Pool.of(host.settings)) as database,
         open_redis(host.settings.redis_url, name=SCHEMA, registry=host.registry) as redis,
     ):
-        await migrate.require_current(database, scripts=MIGRATIONS, program="alerthistory-history")
+        await require_current(database, scripts=MIGRATIONS, program="alerthistory-history")
         if await holds_older_service(database):
             _LOG.warning("this database holds the history of the older service: bring it over with `ahctl import URL`")
         async with asyncio.TaskGroup() as background:
@@ -98,7 +98,7 @@ async def rebuild_rollups(common: CommonSettings, settings: HistorySettings) -> 
     """
     url = database_url(common, settings.database_url, SCHEMA)
     async with open_database(url, schema=SCHEMA) as database:
-        await migrate.require_current(database, scripts=MIGRATIONS, program="alerthistory-history")
+        await require_current(database, scripts=MIGRATIONS, program="alerthistory-history")
         store, progress = SqlRollupStore(database), Progress()
         await store.reset()
         counter = EventCounter(

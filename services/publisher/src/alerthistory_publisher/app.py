@@ -11,7 +11,6 @@ from pathlib import Path
 import grpc
 
 from alerthistory.publisher.v1 import filter_service_pb2_grpc, publisher_service_pb2_grpc, target_service_pb2_grpc
-from alerthistory_common import migrate
 from alerthistory_common.clock import Clock, SystemClock
 from alerthistory_common.component import Component
 from alerthistory_common.database import database_url, open_database
@@ -19,6 +18,7 @@ from alerthistory_common.postgresql import Pool
 from alerthistory_common.process import Host
 from alerthistory_common.redis import open_redis
 from alerthistory_common.retention import deleting_daily
+from alerthistory_common.schema_version import require_current
 from alerthistory_common.settings import SettingsError
 from alerthistory_publisher.adapters import shared_pauses
 from alerthistory_publisher.adapters.http_sender import open_sender
@@ -63,7 +63,7 @@ async def open_publisher(
         open_sender(host.telemetry) as sender,
         open_redis(host.settings.redis_url, name=SCHEMA, registry=host.registry) as redis,
     ):
-        await migrate.require_current(database, scripts=MIGRATIONS, program="alerthistory-publisher")
+        await require_current(database, scripts=MIGRATIONS, program="alerthistory-publisher")
         store, metrics = SqlDeliveryStore(database), PublisherMetrics(host.registry)
         pauses = Pauses(clock)
         filtering = Filtering(SqlRuleStore(database), store, metrics=metrics)
