@@ -1,7 +1,8 @@
 """How much memory the five processes take, and how soon one process is ready: ``python -m tests.load.footprint``.
 
-Memory is the resident set of each process, idle and after webhooks of ten new alerts were posted for a while, with
-what waits drained. Start-up is from the start of ``alerthistory serve`` on SQLite to the first answer of ``/readyz``.
+Memory is idle and after webhooks of ten new alerts were posted for a while, with what waits drained: the proportional
+set of each process (PSS: a page that several map, such as the interpreter's code, is shared among them, so that the sum
+is what the machine gives), and the resident set of all (RSS: such pages counted in each). Start-up is from the start of ``alerthistory serve`` on SQLite to the first answer of ``/readyz``.
 """
 
 import statistics
@@ -26,12 +27,14 @@ _MIB = 1024 * 1024
 
 
 def _memory(program: Program) -> dict[str, float]:
-    """Return the resident MiB of each service."""
-    found = {}
+    """Return the proportional MiB of each service and together, and the resident MiB together."""
+    found, resident = {}, 0
     for child in psutil.Process(program.process.pid).children():
         name = " ".join(child.cmdline()).split("alerthistory-", 1)[-1].split()[0]
-        found[name] = round(child.memory_info().rss / _MIB, 1)
-    return found | {"together": round(sum(found.values()), 1)}
+        taken = child.memory_full_info()
+        found[name] = round(taken.pss / _MIB, 1)
+        resident += taken.rss
+    return found | {"together": round(sum(found.values()), 1), "together, resident": round(resident / _MIB, 1)}
 
 
 def _memories(seconds: float) -> list[dict[str, object]]:

@@ -5,6 +5,8 @@ from dataclasses import fields, is_dataclass
 from datetime import timedelta
 from typing import Any
 
+import msgspec
+
 from alerthistory_common.alerts import Instant
 from alerthistory_common.errors import AlertHistoryError
 
@@ -26,6 +28,8 @@ def plain(value: Any) -> Any:
             return [plain(each) for each in value]
         case dict():
             return {key: plain(each) for key, each in value.items()}
+        case msgspec.Struct():
+            return dict(_field(name, getattr(value, name)) for name in value.__struct_fields__)
     if is_dataclass(value):
         return dict(_field(field.name, getattr(value, field.name)) for field in fields(value))
     return value

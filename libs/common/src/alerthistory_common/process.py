@@ -79,7 +79,6 @@ def _spare_the_collector() -> None:
 
     Values of the domain hold no cycles: looking at each of them again and again costs a sixth of the time of a commit.
     """
-    gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
 
