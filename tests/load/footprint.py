@@ -2,7 +2,8 @@
 
 Memory is idle and after webhooks of ten new alerts were posted for a while, with what waits drained: the proportional
 set of each process (PSS: a page that several map, such as the interpreter's code, is shared among them, so that the sum
-is what the machine gives), and the resident set of all (RSS: such pages counted in each). Start-up is from the start of ``alerthistory serve`` on SQLite to the first answer of ``/readyz``.
+is what the machine gives), and the resident set of all (RSS: such pages counted in each). Start-up is from the start of
+``alerthistory serve`` on SQLite to the first answer of ``/readyz``.
 """
 
 import statistics
