@@ -17,8 +17,11 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, inspect, make_url, text
 
+from alerthistory_history.domain.retention import Week
+
 _EVENTS_PER_ALERT = 50
 _DAY = 86_400_000_000
+_WEEK = 7 * _DAY
 _SPAN = 90 * _DAY
 _HOUR = 3_600_000_000
 _MAX_FIRING = 400
@@ -249,6 +252,8 @@ def _plant(connection: Connection, seeds: Sequence[dict[str, Any]]) -> None:
 def _grow(connection: Connection, now: int) -> dict[str, int]:
     """Let the seeds become alerts, occurrences and events; return how many."""
     times = {"begin": now - _SPAN, "now": now, "span": _SPAN}
+    if not _is_sqlite(connection):
+        _make_partitions(connection, times["begin"])
     connection.execute(text(_EPISODES), {"begin": times["begin"], "span": _SPAN})
     connection.execute(text("ANALYZE"))
     if not _is_sqlite(connection):
@@ -268,6 +273,14 @@ def _grow(connection: Connection, now: int) -> dict[str, int]:
     for table in ("seed_alerts", "seed_numbers", "seed_episodes"):
         connection.execute(text(f"DROP TABLE {table}"))
     return {"occurrences": occurrences, "events": events}
+
+
+def _make_partitions(connection: Connection, begin: int) -> None:
+    """Let events lie as a service that ran all the time would have laid them."""
+    for week in Week.of(begin).and_following(_SPAN // _WEEK + 2):
+        connection.exec_driver_sql(
+            f"CREATE TABLE IF NOT EXISTS {week.name} PARTITION OF events FOR VALUES FROM ({week.start}) TO ({week.end})"
+        )
 
 
 def _run(connection: Connection, statement: str, values: dict[str, int]) -> None:

@@ -103,7 +103,11 @@ def questions(database: Database, past: Past, now_us: int) -> Sequence[Question]
                 ("severity", EventFilter(of=AlertFilter(severity=Severity.CRITICAL)), "txid_seq|ix_events_order"),
                 ("resolved", EventFilter(is_firing=False), "txid_seq|ix_events_order"),
                 ("alert", EventFilter(fingerprint=past.fingerprint), "fp_hash_seq|ix_events_alert"),
-                ("time", EventFilter(occurred_from=window[0], occurred_to=window[1]), "occurred"),
+                (
+                    "time",
+                    EventFilter(occurred_from=window[0], occurred_to=window[1]),
+                    "Scan using [a-z0-9_]*_occurred_us_txid",
+                ),
                 ("rare label", EventFilter(of=AlertFilter(selection=pod)), "ix_alerts_labels"),
                 ("common label", EventFilter(of=AlertFilter(selection=cluster)), "txid_seq|ix_events_order"),
             ],

@@ -74,6 +74,36 @@ async def test_pages_of_events_end_where_a_stalled_transaction_may_still_come_in
     assert seen != every[: len(seen)]
 
 
+async def test_a_tail_gets_the_event_of_a_stalled_transaction_in_its_place(
+    postgres_history: History, postgres_url: URL
+) -> None:
+    libpq = postgres_url.set(drivername="postgresql").render_as_string(hide_password=False)
+    total = _BEFORE + 3 * _COMMITS + 1
+    tailed: list[str] = []
+
+    async def follow() -> None:
+        call = postgres_history.stub.TailEvents(pb.TailEventsRequest(cursor="0-0"))
+        while len(tailed) < total:
+            answer = await call.read()
+            assert isinstance(answer, pb.TailEventsResponse)
+            tailed.extend(event.event_id for event in answer.events)
+        call.cancel()
+
+    async with (
+        asyncio.timeout(TIMEOUT_S),
+        await psycopg.AsyncConnection.connect(libpq, options="-c search_path=history") as stalled,
+        asyncio.TaskGroup() as tasks,
+    ):
+        await stalled.execute(_STALLED)
+        tasks.create_task(follow())
+        await asyncio.gather(*(_write(postgres_history, writer) for writer in range(3)))
+        while_stalled = list(tailed)
+        await stalled.commit()
+
+    assert len(while_stalled) <= _BEFORE
+    assert tailed == await _events(postgres_history)
+
+
 async def test_occurrences_that_were_there_are_listed_once_while_others_are_written(postgres_history: History) -> None:
     found: list[str] = []
     token: str | None = None

@@ -96,6 +96,13 @@ class Dialect(Protocol):
         """Let all that is read in this transaction, which has read nothing yet, be of one moment."""
         ...
 
+    async def plan_for_values(self, connection: AsyncConnection) -> None:
+        """Let each statement of this transaction be planned for the values it is given, not for any.
+
+        A rare label, a common one, a day or a year are found best in different ways.
+        """
+        ...
+
     async def size(self, connection: AsyncConnection) -> int:
         """Return how many bytes our tables take."""
         ...
@@ -151,6 +158,10 @@ class Postgresql:
     async def freeze(self, connection: AsyncConnection) -> None:
         """Take one snapshot for all statements."""
         await connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+
+    async def plan_for_values(self, connection: AsyncConnection) -> None:
+        """Keep prepared statements from sharing one plan."""
+        await connection.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
 
     async def size(self, connection: AsyncConnection) -> int:
         """Return the size of the schema's tables with their indexes and long values."""
@@ -219,6 +230,9 @@ class Sqlite:
 
     async def freeze(self, connection: AsyncConnection) -> None:
         """Do nothing: a transaction sees one moment anyway."""
+
+    async def plan_for_values(self, connection: AsyncConnection) -> None:
+        """Do nothing: its plans never know the values."""
 
     async def size(self, connection: AsyncConnection) -> int:
         """Return the size of the file."""

@@ -6,9 +6,11 @@ events of one alert are written under its lock and never out of this order.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, select, tuple_
+from sqlalchemy import Column, ColumnElement, FromClause, Row, Select, and_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerthistory_common.database import Database
@@ -18,6 +20,9 @@ from . import conditions, rows
 from .dialects import dialect_named
 from .selecting import all_rows, select_alerts, walk
 from .tables import alerts, events
+
+# A partition holds as much, and to skip half of one takes longer than to sort what is within this.
+_NARROW_US = timedelta(days=2) // timedelta(microseconds=1)
 
 
 class SqlEventStore:
@@ -29,14 +34,11 @@ class SqlEventStore:
 
     async def after(self, position: Position, *, limit: int) -> EventPage:
         """Return the events after *position* which no unfinished commit can precede any more."""
-        query = (
-            self._with_content()
-            .add_columns(self._dialect.is_final().label("is_final"))
-            .where(tuple_(events.c.txid, events.c.seq) > tuple_(*position))
-            .order_by(events.c.txid, events.c.seq)
-            .limit(limit)
+        order = _Order((events.c.txid, events.c.seq), newest_first=False)
+        following = _first([order.is_beyond(position)], order, limit)
+        found = await self._rows(
+            _with_content(following.add_columns(self._dialect.is_final().label("is_final")), order)
         )
-        found = await self._rows(query)
         final = [row for row in found if row.is_final]
         return EventPage(events=[rows.alert_event(row) for row in final], is_held_back=len(final) < len(found))
 
@@ -54,22 +56,23 @@ class SqlEventStore:
 
     async def page(self, wanted: EventFilter, *, newest_first: bool, after: Position | None, limit: int) -> EventPage:
         """Return a page of the events that are wanted."""
-        order = (events.c.seq,) if wanted.fingerprint else (events.c.txid, events.c.seq)
-        place = tuple_(*order)
-        base = self._with_content().where(self._dialect.is_final(), *conditions.of_events(wanted))
-        base = base.order_by(*(column.desc() if newest_first else column for column in order))
+        order = _Order((events.c.seq,) if wanted.fingerprint else (events.c.txid, events.c.seq), newest_first)
+        met = conditions.of_events(wanted)
+        if not (newest_first and after):
+            # What precedes a position is final. Said twice, the index would be read from the latest final event on.
+            met.append(self._dialect.is_final())
 
         async def page(connection: AsyncConnection) -> Sequence[Row[Any]]:
+            await self._dialect.plan_for_values(connection)
             selected = await select_alerts(connection, self._dialect, wanted.of, events)
-            query = base if selected.condition is None else base.where(selected.condition)
+            is_narrow = selected.condition is None and _is_narrow(wanted)
+            found = met if selected.condition is None else [*met, selected.condition]
 
             async def fetch(last: Row[Any] | None, step: int) -> Sequence[Row[Any]]:
                 position = after if last is None else Position(last.txid, last.seq)
-                some = query.limit(step)
-                if position is not None:
-                    here = tuple_(*(position[1:] if wanted.fingerprint else position))
-                    some = some.where(place < here if newest_first else place > here)
-                return await all_rows(connection, some)
+                here = found if position is None else [*found, order.is_beyond(position)]
+                some = _first_within(here, order, step) if is_narrow else _first(here, order, step)
+                return await all_rows(connection, _with_content(some, order))
 
             if selected.keys is None or selected.condition is not None:
                 return await fetch(None, limit)
@@ -77,11 +80,54 @@ class SqlEventStore:
 
         return EventPage(events=[rows.alert_event(row) for row in await self._database.read(page)])
 
-    def _with_content(self) -> Select[Any]:
-        content = (alerts.c.fingerprint, alerts.c.alert_name, alerts.c.labels_json)
-        return select(events, *content).select_from(events).join(alerts, alerts.c.fp_hash == events.c.fp_hash)
-
     async def _rows(self, query: Select[Any]) -> Sequence[Row[Any]]:
         selected = await self._database.read(lambda connection: connection.execute(query))
         found: Sequence[Row[Any]] = selected.all()
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """By which columns of ``events``, the last of which are those of a position."""
+
+    columns: Sequence[Column[int]]
+    newest_first: bool
+
+    def of(self, table: FromClause) -> Sequence[ColumnElement[int]]:
+        """Return the order of rows of *table*, which holds the columns."""
+        columns = [table.c[column.name] for column in self.columns]
+        return [column.desc() for column in columns] if self.newest_first else columns
+
+    def is_beyond(self, position: Position) -> ColumnElement[bool]:
+        """Whether an event comes after *position*."""
+        place, here = tuple_(*self.columns), tuple_(*position[-len(self.columns) :])
+        return place < here if self.newest_first else place > here
+
+
+def _is_narrow(wanted: EventFilter) -> bool:
+    if wanted.fingerprint or wanted.occurred_from is None or wanted.occurred_to is None:
+        return False
+    return wanted.occurred_to - wanted.occurred_from <= _NARROW_US
+
+
+def _first(met: Sequence[ColumnElement[bool]], order: _Order, limit: int) -> Select[Any]:
+    return select(events).where(*met).order_by(*order.of(events)).limit(limit)
+
+
+def _first_within(met: Sequence[ColumnElement[bool]], order: _Order, limit: int) -> Select[Any]:
+    """Return the first of the events of a short time: all that the index by time knows of them is read and sorted.
+
+    The planner would rather walk through the events in their order, and pass over all that came later; the offset
+    keeps it from that.
+    """
+    known = select(events.c.txid, events.c.seq, events.c.occurred_us).where(*met).offset(0).subquery("known")
+    first = select(known).order_by(*order.of(known)).limit(limit).subquery("first")
+    is_same = and_(events.c.seq == first.c.seq, events.c.occurred_us == first.c.occurred_us)
+    return select(events).join(first, is_same)
+
+
+def _with_content(query: Select[Any], order: _Order) -> Select[Any]:
+    """Return *query* of a page of events with what their alerts hold, which is looked up for the page alone."""
+    page = query.subquery("page")
+    content = (alerts.c.fingerprint, alerts.c.alert_name, alerts.c.labels_json)
+    return select(page, *content).join(alerts, alerts.c.fp_hash == page.c.fp_hash).order_by(*order.of(page))

@@ -47,6 +47,7 @@ class SqlReadStore:
         met = conditions.of_alerts(wanted, self._dialect)
 
         async def page(connection: AsyncConnection) -> Sequence[Row[Any]]:
+            await self._dialect.plan_for_values(connection)
             if wanted.selection.is_indexed:
                 return await all_rows(connection, in_change_order(select(alerts).where(*met), after).limit(limit))
             found = await sieved(connection, wanted, met, after=after, limit=limit)
@@ -61,6 +62,7 @@ class SqlReadStore:
         """Return a page of occurrences, latest start first; *after* is (start, id) of the last one seen."""
 
         async def page(connection: AsyncConnection) -> Sequence[Row[Any]]:
+            await self._dialect.plan_for_values(connection)
             of = AlertFilter(selection=wanted.selection)
             selected = await select_alerts(connection, self._dialect, of, occurrences)
             base = _in_history_order(select(occurrences), wanted, ties)

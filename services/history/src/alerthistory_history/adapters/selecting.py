@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, Row, Select, Table, and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from alerthistory_common.bulk import among
 from alerthistory_history.domain.records import AlertFilter
 
 from . import conditions
@@ -42,12 +43,12 @@ async def select_alerts(connection: AsyncConnection, dialect: Dialect, wanted: A
     met = conditions.of_alerts(wanted, dialect)
     if not wanted.selection.is_indexed:
         keys = frozenset(row.fp_hash for row in await sieved(connection, wanted, met, after=None, limit=None))
-        return Selected(condition=key.in_(sorted(keys)) if len(keys) <= FEW else None, keys=keys)
+        return Selected(condition=among(connection, key, sorted(keys)) if len(keys) <= FEW else None, keys=keys)
     if not met:
         return Selected()
     found = await all_rows(connection, in_change_order(select(alerts.c.fp_hash).where(*met), None).limit(FEW + 1))
     if len(found) <= FEW:
-        return Selected(condition=key.in_(sorted(row.fp_hash for row in found)))
+        return Selected(condition=among(connection, key, sorted(row.fp_hash for row in found)))
     return Selected(condition=select(alerts.c.fp_hash).where(alerts.c.fp_hash == key, *met).correlate(table).exists())
 
 

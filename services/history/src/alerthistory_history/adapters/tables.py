@@ -181,8 +181,8 @@ events = Table(
 Index("ix_events_order", events.c.txid, events.c.seq)
 # ListEvents of one alert, or of few.
 Index("ix_events_alert", events.c.fp_hash, events.c.seq)
-# ListEvents of a time.
-Index("ix_events_occurred", events.c.occurred_us)
+# ListEvents of a time; with their order, so that only those of the page are fetched.
+Index("ix_events_occurred", events.c.occurred_us, events.c.txid, events.c.seq)
 # What an alert's past says about an event.
 Index(
     "ix_events_turns",
