@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from uuid import uuid4
 
 import grpc
@@ -13,20 +14,22 @@ import grpc
 from alerthistory.ingest.v1 import ingest_service_pb2
 from alerthistory.ingest.v1.ingest_service_pb2_grpc import add_IngestServiceServicer_to_server
 from alerthistory_common.batching import Batcher, batcher
-from alerthistory_common.clock import SystemClock
+from alerthistory_common.clock import Clock, SystemClock
 from alerthistory_common.component import Component
 from alerthistory_common.process import Host
 from alerthistory_ingest.adapters.classifier import GrpcClassifier
 from alerthistory_ingest.adapters.history import GrpcHistory
 from alerthistory_ingest.adapters.metrics import PrometheusMeter
 from alerthistory_ingest.adapters.publisher import GrpcPublisher
+from alerthistory_ingest.adapters.spool import SqliteSpool
 from alerthistory_ingest.adapters.tracing import SpanTracer
 from alerthistory_ingest.application.importing import Importing
 from alerthistory_ingest.application.ingest import Ingest, ReadingRules
+from alerthistory_ingest.application.intake import Intake, Outage, Replay
 from alerthistory_ingest.application.pipeline import Pipeline, PipelineRules
 from alerthistory_ingest.application.processing import Processing
 from alerthistory_ingest.application.quarantine import Quarantine
-from alerthistory_ingest.application.recorder import MAX_WEIGHT, Recorder, Submission
+from alerthistory_ingest.application.recorder import MAX_WEIGHT, Recorder, Submission, within
 from alerthistory_ingest.application.stages import BatchRules
 from alerthistory_ingest.ports import Outcome
 from alerthistory_ingest.servicer import IngestServicer
@@ -81,24 +84,52 @@ async def open_ingest(
             batches=settings.record_batches,
             is_store_only=settings.webhook == "store",
         )
-        async with _batching(recorder, settings) as records, _batching(webhooks, settings) as webhook_records:
-            rules = _reading_rules(settings)
-            ingest = Ingest(webhook_records.submit, rules, tracer, meter)
+        async with (
+            _batching(recorder, settings) as records,
+            _batching(webhooks, settings) as webhook_records,
+            _open_spool(host.settings.data_dir / "spool", settings, clock) as spool,
+        ):
+            meter.watch_spool(lambda: spool.state, clock)
+            rules, limit_s = _reading_rules(settings), settings.record_limit_s
+            processed = Ingest(within(records.submit, limit_s), rules, tracer, meter)
+            ingest = Ingest(within(webhook_records.submit, limit_s), rules, tracer, meter)
+            outage = Outage()
+            intake = Intake(ingest, spool, outage, meter, is_store_only=settings.webhook == "store")
             processing = Processing(
-                Ingest(records.submit, rules, tracer, meter), pipeline, judge, limit_s=settings.process_timeout_s
+                Intake(processed, spool, outage, meter, is_store_only=False),
+                pipeline,
+                judge,
+                limit_s=settings.process_timeout_s,
             )
             quarantine = Quarantine(store, ingest, clock)
-            servicer = IngestServicer(ingest, processing, Importing(store, meter), quarantine, pipeline, clock)
+            servicer = IngestServicer(intake, processing, Importing(store, meter), quarantine, pipeline, spool, clock)
+            replay = Replay(spool, outage, meter, pipeline=processed, store_only=ingest)
             tasks.create_task(pipeline.poll())
+            replaying = tasks.create_task(replay.run())
+
+            async def is_ready() -> bool:
+                return not spool.state.problem or await store.is_ready()
+
             try:
                 yield Component(
                     name="ingest",
                     register=lambda server: _register(server, servicer),
-                    is_ready=store.is_ready,
+                    is_ready=is_ready,
                     drain=lambda: pipeline.drain(host.settings.drain_grace_s * _SHARE_OF_GRACE),
                 )
             finally:
+                replaying.cancel()
                 await pipeline.drain(0)
+
+
+@asynccontextmanager
+async def _open_spool(folder: Path, settings: IngestSettings, clock: Clock) -> AsyncIterator[SqliteSpool]:
+    spool = SqliteSpool(folder, max_bytes=settings.spool_max_bytes, max_age_s=settings.spool_max_age_s, clock=clock)
+    await spool.open()
+    try:
+        yield spool
+    finally:
+        await spool.close()
 
 
 def _batching(

@@ -1,6 +1,6 @@
 """What the use cases need from outside."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,9 +9,11 @@ from typing import Literal, Protocol
 from alerthistory_common.alerts import AlertEvent, Fingerprint, Report, Verdict
 from alerthistory_ingest.domain.payload import PayloadFormat
 from alerthistory_ingest.domain.quarantine import Quarantined
+from alerthistory_ingest.domain.spooled import Spooled, SpoolState
 from alerthistory_ingest.domain.work import Judged, Lease, Work, WorkResult
 
 PayloadOutcome = Literal["accepted", "partial", "rejected"]
+SpoolOutcome = Literal["spooled", "refused", "replayed", "set_back"]
 Stage = Literal["read", "record", "classify", "publish", "complete", "import"]
 WorkSource = Literal["record", "complete", "poll"]
 WorkOutcome = Literal["completed", "released", "outdated", "lease_over", "failed"]
@@ -106,6 +108,31 @@ class History(Protocol):
         ...
 
 
+class Spool(Protocol):
+    """Payloads that wait on this machine's disk until history can take them."""
+
+    @property
+    def state(self) -> SpoolState:
+        """What the spool holds."""
+        ...
+
+    async def append(self, payloads: Sequence[Spooled]) -> None:
+        """Return once *payloads* are on the disk; raise UnavailableError when they are not."""
+        ...
+
+    async def oldest(self, *, max_count: int, max_bytes: int) -> Sequence[Spooled]:
+        """Return the oldest payloads, those that history refused behind the others; at least one if there is any."""
+        ...
+
+    async def remove(self, spool_ids: Iterable[int]) -> None:
+        """Forget payloads that history has."""
+        ...
+
+    async def set_back(self, spool_id: int) -> None:
+        """Put a payload that history refused behind the others."""
+        ...
+
+
 class Classifier(Protocol):
     """The classifier service."""
 
@@ -154,6 +181,10 @@ class Meter(Protocol):
 
     def alerts(self, *, accepted: int, refused: int) -> None:
         """Count alerts."""
+        ...
+
+    def spooled(self, outcome: SpoolOutcome, count: int = 1) -> None:
+        """Count payloads that went into the spool or came out, were refused by it, or were set back in it."""
         ...
 
     def leased(self, source: WorkSource, work: Sequence[Work]) -> None:

@@ -16,11 +16,14 @@ from alerthistory_common.clock import Clock
 from alerthistory_common.errors import FieldViolation, InvalidArgumentError
 from alerthistory_ingest import quarantine_codec
 from alerthistory_ingest.application.importing import Importing, PastAlert
-from alerthistory_ingest.application.ingest import Ingest, PayloadResult
+from alerthistory_ingest.application.ingest import PayloadResult
+from alerthistory_ingest.application.intake import Intake
 from alerthistory_ingest.application.pipeline import Pipeline
 from alerthistory_ingest.application.processing import ProcessedAlert, Processing
 from alerthistory_ingest.application.quarantine import Quarantine
 from alerthistory_ingest.domain.payload import Payload, PayloadFormat
+from alerthistory_ingest.domain.spooled import SpoolState
+from alerthistory_ingest.ports import Spool
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -38,18 +41,20 @@ class IngestServicer(IngestServiceServicer):
 
     def __init__(
         self,
-        ingest: Ingest,
+        intake: Intake,
         processing: Processing,
         importing: Importing,
         quarantine: Quarantine,
         pipeline: Pipeline,
+        spool: Spool,
         clock: Clock,
     ) -> None:
-        self._ingest = ingest
+        self._intake = intake
         self._processing = processing
         self._importing = importing
         self._quarantine = quarantine
         self._pipeline = pipeline
+        self._spool = spool
         self._clock = clock
         self._started_at = clock.now()
 
@@ -58,7 +63,7 @@ class IngestServicer(IngestServiceServicer):
         _check_count("payloads", request.payloads)
         now = self._clock.now()
         payloads = [_payload(f"payloads[{index}]", message, now) for index, message in enumerate(request.payloads)]
-        results = await self._ingest.ingest(payloads)
+        results = await self._intake.ingest(payloads)
         return pb.IngestWebhookResponse(results=map(_result_message, results))
 
     async def ImportAlerts(self, request: pb.ImportAlertsRequest, context: Context) -> pb.ImportAlertsResponse:
@@ -102,6 +107,7 @@ class IngestServicer(IngestServiceServicer):
             capacity=self._pipeline.capacity,
             completed=self._pipeline.completed,
             started_at=alert_codec.timestamp(self._started_at),
+            spool=_spool_message(self._spool.state),
         )
 
 
@@ -132,6 +138,16 @@ def _payload(field: str, message: pb.Payload, now: Instant) -> Payload:
         received_at=min(received_at, now),
         sender=message.sender,
         traceparent=message.traceparent,
+    )
+
+
+def _spool_message(state: SpoolState) -> pb.Spool:
+    return pb.Spool(
+        payloads=state.payloads,
+        size_bytes=state.size_bytes,
+        oldest_received_at=None if state.oldest_at is None else alert_codec.timestamp(state.oldest_at),
+        damaged=state.damaged,
+        problem=state.problem,
     )
 
 

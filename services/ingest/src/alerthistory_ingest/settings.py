@@ -56,6 +56,23 @@ class IngestSettings(Settings):
     record_batches: int = Field(
         4, ge=1, le=64, description="How many batches of alerts are on their way to history at a time."
     )
+    record_limit_s: float = Field(
+        5.0,
+        gt=0,
+        le=60,
+        description="Seconds after which a webhook that history has not stored goes to the spool instead.",
+    )
+    spool_max_bytes: int = Field(
+        1 << 30,
+        ge=0,
+        description="The most bytes of webhooks that wait on this replica's disk while history is away; beyond, and "
+        "with 0 always: 503.",
+    )
+    spool_max_age_s: float = Field(
+        7 * 86_400,
+        gt=0,
+        description="Seconds that the oldest may wait; beyond: 503, so that the senders see the outage too.",
+    )
     resolve_timeout_s: float = Field(
         300.0, gt=0, le=86_400, description="Seconds that an alert of Prometheus fires when it names no end."
     )

@@ -561,6 +561,7 @@ class GetStatusResponse(_message.Message):
     CAPACITY_FIELD_NUMBER: _builtins.int
     COMPLETED_FIELD_NUMBER: _builtins.int
     STARTED_AT_FIELD_NUMBER: _builtins.int
+    SPOOL_FIELD_NUMBER: _builtins.int
     in_flight: _builtins.int
     """How many events this replica is taking through the pipeline."""
     capacity: _builtins.int
@@ -571,6 +572,10 @@ class GetStatusResponse(_message.Message):
     def started_at(self) -> _timestamp_pb2.Timestamp:
         """When the service started."""
 
+    @_builtins.property
+    def spool(self) -> Global___Spool:
+        """What waits on this replica's disk."""
+
     def __init__(
         self,
         *,
@@ -578,11 +583,52 @@ class GetStatusResponse(_message.Message):
         capacity: _builtins.int = ...,
         completed: _builtins.int = ...,
         started_at: _timestamp_pb2.Timestamp | None = ...,
+        spool: Global___Spool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["started_at", b"started_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["spool", b"spool", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity", "completed", b"completed", "in_flight", b"in_flight", "started_at", b"started_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity", "completed", b"completed", "in_flight", b"in_flight", "spool", b"spool", "started_at", b"started_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetStatusResponse: _TypeAlias = GetStatusResponse  # noqa: Y015
+
+@_typing.final
+class Spool(_message.Message):
+    """What waits on a replica's disk until history can take it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYLOADS_FIELD_NUMBER: _builtins.int
+    SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    OLDEST_RECEIVED_AT_FIELD_NUMBER: _builtins.int
+    DAMAGED_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    payloads: _builtins.int
+    """How many payloads wait."""
+    size_bytes: _builtins.int
+    """How many bytes they have."""
+    damaged: _builtins.int
+    """How many payloads cannot be read any more, and are kept apart."""
+    problem: _builtins.str
+    """Why nothing can be added, for a person; empty when it can."""
+    @_builtins.property
+    def oldest_received_at(self) -> _timestamp_pb2.Timestamp:
+        """When the oldest was received; unset when none waits."""
+
+    def __init__(
+        self,
+        *,
+        payloads: _builtins.int = ...,
+        size_bytes: _builtins.int = ...,
+        oldest_received_at: _timestamp_pb2.Timestamp | None = ...,
+        damaged: _builtins.int = ...,
+        problem: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["oldest_received_at", b"oldest_received_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["damaged", b"damaged", "oldest_received_at", b"oldest_received_at", "payloads", b"payloads", "problem", b"problem", "size_bytes", b"size_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Spool: _TypeAlias = Spool  # noqa: Y015

@@ -73,7 +73,8 @@ class IngestServiceServicer:
 
     def IngestWebhook(self, request, context):
         """Store raw payloads. OK means that every payload's result is durable; each payload has its own result and one bad
-        payload does not touch the others. Idempotent, because a repeated alert changes nothing. UNAVAILABLE: send again.
+        payload does not touch the others. While history is away they wait on this replica's disk, with the decision
+        `spooled`. Idempotent, because a repeated alert changes nothing. UNAVAILABLE: send again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -18,7 +18,8 @@ class IngestServiceStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     IngestWebhook: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.IngestWebhookRequest, _ingest_service_pb2.IngestWebhookResponse]
     """Store raw payloads. OK means that every payload's result is durable; each payload has its own result and one bad
-    payload does not touch the others. Idempotent, because a repeated alert changes nothing. UNAVAILABLE: send again.
+    payload does not touch the others. While history is away they wait on this replica's disk, with the decision
+    `spooled`. Idempotent, because a repeated alert changes nothing. UNAVAILABLE: send again.
     """
     ProcessAlerts: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.ProcessAlertsRequest, _ingest_service_pb2.ProcessAlertsResponse]
     """Store one payload, take what changed through the pipeline, and say what came of it. OK means that the payload's result
@@ -46,7 +47,8 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_ingest_service_pb2.IngestWebhookRequest, _abc.Awaitable[_ingest_service_pb2.IngestWebhookResponse]],
     ) -> _abc.Awaitable[_ingest_service_pb2.IngestWebhookResponse]:
         """Store raw payloads. OK means that every payload's result is durable; each payload has its own result and one bad
-        payload does not touch the others. Idempotent, because a repeated alert changes nothing. UNAVAILABLE: send again.
+        payload does not touch the others. While history is away they wait on this replica's disk, with the decision
+        `spooled`. Idempotent, because a repeated alert changes nothing. UNAVAILABLE: send again.
         """
 
     @_abc_1.abstractmethod

@@ -5,15 +5,18 @@ from contextlib import AbstractContextManager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from alerthistory_common.clock import Clock
 from alerthistory_ingest.domain.payload import PayloadFormat
+from alerthistory_ingest.domain.spooled import SpoolState
 from alerthistory_ingest.domain.work import Work
-from alerthistory_ingest.ports import PayloadOutcome, Stage, WorkOutcome, WorkSource
+from alerthistory_ingest.ports import PayloadOutcome, SpoolOutcome, Stage, WorkOutcome, WorkSource
 
 
 class PrometheusMeter:
     """Counts in a Prometheus *registry*."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
         self._payloads = Counter(
             "alerthistory_ingest_payloads_total",
             "Payloads answered, by format and outcome",
@@ -22,6 +25,12 @@ class PrometheusMeter:
         )
         self._alerts = Counter(
             "alerthistory_ingest_alerts_total", "Alerts in payloads, by outcome", ["outcome"], registry=registry
+        )
+        self._spooled = Counter(
+            "alerthistory_ingest_spooled_payloads_total",
+            "Payloads that history could not take at once: put into the spool, refused by it, replayed, set back in it",
+            ["outcome"],
+            registry=registry,
         )
         self._leased = Counter(
             "alerthistory_ingest_work_leased_total", "Events leased, by source", ["source"], registry=registry
@@ -59,6 +68,22 @@ class PrometheusMeter:
         self._in_flight.set_function(in_flight)
         self._capacity.set(capacity)
 
+    def watch_spool(self, state: Callable[[], SpoolState], clock: Clock) -> None:
+        """Show what the spool holds."""
+
+        def age() -> float:
+            oldest = state().oldest_at
+            return 0.0 if oldest is None else (clock.now().micros - oldest.micros) / 1_000_000
+
+        for name, text, read in (
+            ("payloads", "Payloads in the spool", lambda: state().payloads),
+            ("bytes", "Bytes of payloads in the spool", lambda: state().size_bytes),
+            ("oldest_age_seconds", "Age of the oldest payload in the spool", age),
+            ("damaged_payloads", "Payloads in the spool that cannot be read any more", lambda: state().damaged),
+            ("up", "Whether the spool takes payloads", lambda: float(not state().problem)),
+        ):
+            Gauge(f"alerthistory_ingest_spool_{name}", text, registry=self._registry).set_function(read)
+
     def payload(self, payload_format: PayloadFormat, outcome: PayloadOutcome) -> None:
         """Count one payload."""
         self._payloads.labels(payload_format, outcome).inc()
@@ -67,6 +92,10 @@ class PrometheusMeter:
         """Count alerts."""
         self._alerts.labels("accepted").inc(accepted)
         self._alerts.labels("refused").inc(refused)
+
+    def spooled(self, outcome: SpoolOutcome, count: int = 1) -> None:
+        """Count payloads that went into the spool or came out, were refused by it, or were set back in it."""
+        self._spooled.labels(outcome).inc(count)
 
     def leased(self, source: WorkSource, work: Sequence[Work]) -> None:
         """Count work that was leased, and what of it another attempt had begun."""

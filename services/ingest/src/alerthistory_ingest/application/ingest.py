@@ -1,13 +1,13 @@
 """Taking payloads in: read, record, say what became of them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
 
 from alerthistory_common.alerts import Fingerprint
-from alerthistory_ingest.application.recorder import Submission, cut
+from alerthistory_ingest.application.recorder import Record, cut
 from alerthistory_ingest.domain.payload import Payload, ReadPayload, Refusal
 from alerthistory_ingest.domain.quarantine import Quarantined, first_refusals, quarantine
 from alerthistory_ingest.domain.reading import read_payload
@@ -15,7 +15,8 @@ from alerthistory_ingest.ports import Meter, Outcome, PayloadOutcome, Tracer
 
 _LARGE_BYTES = 256 * 1024
 
-Record = Callable[[Submission], Awaitable[Sequence[Outcome]]]
+SPOOLED = "spooled"
+"""The decision about an alert that history is still to take: what it means is not known yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +64,10 @@ class Ingest:
 
     async def ingest(self, payloads: Sequence[Payload]) -> list[PayloadResult]:
         """Return one result per payload, once all that was accepted and all that was refused is durable."""
-        read = await self._read(payloads)
+        return await self.store(payloads, await self.read(payloads))
+
+    async def store(self, payloads: Sequence[Payload], read: Sequence[ReadPayload]) -> list[PayloadResult]:
+        """Return one result per payload, of which *read* is known, once all of it is durable."""
         refused = [
             self._row(payload, each, ()) for payload, each in zip(payloads, read, strict=True) if each.is_refused
         ]
@@ -75,11 +79,16 @@ class Ingest:
 
     async def ingest_again(self, payload: Payload) -> PayloadResult:
         """Return what becomes of a payload that is in quarantine, and stays there."""
-        read = await self._read([payload])
+        read = await self.read([payload])
         outcomes = (await self._store(read))[0]
         return self._result(payload, read[0], outcomes, _late_refusals(read[0], outcomes))
 
-    async def _read(self, payloads: Sequence[Payload]) -> list[ReadPayload]:
+    def kept(self, payload: Payload, read: ReadPayload) -> PayloadResult:
+        """Return the result of a payload that is durable, but not in history yet."""
+        return self._result(payload, read, [Outcome(decision=SPOOLED)] * len(read.alerts), ())
+
+    async def read(self, payloads: Sequence[Payload]) -> list[ReadPayload]:
+        """Return what *payloads* hold."""
         if sum(len(payload.body) for payload in payloads) > _LARGE_BYTES:
             return await asyncio.to_thread(self._read_all, payloads)
         return self._read_all(payloads)

@@ -11,7 +11,8 @@ import structlog
 from alerthistory_common.alerts import Fingerprint, Verdict
 from alerthistory_common.deadlines import budget
 from alerthistory_common.errors import AlertHistoryError
-from alerthistory_ingest.application.ingest import Accepted, Ingest, PayloadResult
+from alerthistory_ingest.application.ingest import Accepted, PayloadResult
+from alerthistory_ingest.application.intake import Intake
 from alerthistory_ingest.application.pipeline import Pipeline, Processed
 from alerthistory_ingest.domain.payload import Payload
 from alerthistory_ingest.ports import Classifier
@@ -39,8 +40,8 @@ class ProcessedAlert:
 class Processing:
     """Stores payloads and waits for the pipeline, *limit_s* at most. What takes longer goes on in the background."""
 
-    def __init__(self, ingest: Ingest, pipeline: Pipeline, classifier: Classifier, *, limit_s: float) -> None:
-        self._ingest = ingest
+    def __init__(self, intake: Intake, pipeline: Pipeline, classifier: Classifier, *, limit_s: float) -> None:
+        self._intake = intake
         self._pipeline = pipeline
         self._classifier = classifier
         self._limit_s = limit_s
@@ -51,7 +52,7 @@ class Processing:
         ends_at = loop.time() + budget(self._limit_s) * _SHARE_OF_DEADLINE
         found = _Found()
         with self._pipeline.told(found.add):
-            (result,) = await self._ingest.ingest([payload])
+            (result,) = await self._intake.ingest([payload])
             awaited = {alert.fingerprint for alert in result.accepted if alert.decision in _PUBLISHED}
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(ends_at):

@@ -1,6 +1,7 @@
 """Recording what was read: many submissions become one call to history."""
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 
@@ -25,6 +26,10 @@ class Submission:
     def weight(self) -> int:
         """Return how much of a call this fills: one per report or row, more for large ones."""
         return sum(map(_weight, self.reports)) + sum(map(_weight, self.quarantine))
+
+
+Record = Callable[[Submission], Awaitable[Sequence[Outcome]]]
+"""Returns one outcome per report, once all of a submission is durable."""
 
 
 class Recorder:
@@ -84,6 +89,22 @@ class Recorder:
             self._meter.failure("record")
             raise
         return _split(recorded.outcomes, submissions)
+
+
+def within(record: Record, limit_s: float) -> Record:
+    """Return *record*, which raises UnavailableError when it takes longer than *limit_s*.
+
+    What was handed over may still be stored: to record it again changes nothing.
+    """
+
+    async def timely(submission: Submission) -> Sequence[Outcome]:
+        try:
+            async with asyncio.timeout(limit_s):
+                return await record(submission)
+        except TimeoutError as error:
+            raise UnavailableError(f"the history service has not stored the alerts within {limit_s} s") from error
+
+    return timely
 
 
 def cut(reports: Iterable[Report], quarantine: Iterable[Quarantined] = ()) -> list[Submission]:
