@@ -4,7 +4,7 @@ import asyncio
 import json
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,8 @@ class House:
     publisher: FakePublisher = field(default_factory=FakePublisher)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     history_server: AsyncExitStack = field(default_factory=AsyncExitStack)
+    ingest_process: AsyncExitStack = field(default_factory=AsyncExitStack)
+    starting: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
     _opened: list[tuple[Component, IngestServiceStub]] = field(default_factory=list)
 
     @property
@@ -62,6 +64,15 @@ class House:
         return await self.stub.IngestWebhook(
             pb.IngestWebhookRequest(payloads=[payload(body, **fields) for body in bodies]), timeout=TIMEOUT_S
         )
+
+    @asynccontextmanager
+    async def ingest_again(self) -> AsyncIterator[None]:
+        """Let another process of ingest take the place of the one that runs."""
+        await self.ingest_process.aclose()
+        self.registry = CollectorRegistry()
+        self._opened.clear()
+        async with self.starting():
+            yield
 
     def metric(self, line: str) -> float:
         """Return the value of the sample that is written *line*, 0 when there is none."""
@@ -115,7 +126,9 @@ async def open_house(
                 "classifier": await _neighbour(stack, house.classifier, house.folder, server=stack),
                 "publisher": await _neighbour(stack, house.publisher, house.folder, server=stack),
             }
-            await stack.enter_async_context(_open_ingest(house, telemetry or disabled(), grace_s, settings, **channels))
+            house.starting = lambda: _open_ingest(house, telemetry or disabled(), grace_s, settings, **channels)
+            await stack.enter_async_context(house.ingest_process)
+            await house.ingest_process.enter_async_context(house.starting())
             yield house
 
 
@@ -130,7 +143,7 @@ async def _neighbour(
 async def _open_ingest(
     house: House, telemetry: Telemetry, grace_s: float, settings: dict[str, Any], **channels: grpc.aio.Channel
 ) -> AsyncIterator[None]:
-    common = CommonSettings(drain_grace_s=grace_s)
+    common = CommonSettings(data_dir=house.folder, drain_grace_s=grace_s)
     host = Host(settings=common, registry=house.registry, telemetry=telemetry)
     address = f"unix:{house.folder}/ingest.sock"
     async with (

@@ -72,24 +72,6 @@ async def test_what_history_refuses_is_refused_and_kept() -> None:
         assert [error.index for error in row.errors] == [1, 2]
 
 
-async def test_nothing_is_answered_while_history_is_away() -> None:
-    async with open_house() as house:
-        house.history.is_down = True
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await house.ingest(webhook([alert("A")]))
-        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
-        house.history.is_down = False
-        assert (await house.ingest(webhook([alert("A")]))).results[0].accepted
-
-
-async def test_a_history_that_hangs_is_unavailable() -> None:
-    async with open_house(history_timeout_s=0.2) as house:
-        house.history.gate.clear()
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await house.ingest(webhook([alert("A")]))
-        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
-
-
 async def test_concurrent_calls_share_calls_to_history() -> None:
     async with open_house(record_batches=1) as house:
         house.history.gate.clear()

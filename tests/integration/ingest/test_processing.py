@@ -62,8 +62,8 @@ async def test_webhooks_that_are_only_stored_do_not_stop_who_wants_to_know() -> 
         assert [each.event.alert_name for each in house.publisher.published] == ["Processed"]
 
 
-async def test_a_history_that_is_away_is_unavailable() -> None:
-    async with open_house() as house:
+async def test_a_history_that_is_away_is_unavailable_without_a_spool() -> None:
+    async with open_house(spool_max_bytes=0) as house:
         house.history.is_down = True
         with pytest.raises(grpc.aio.AioRpcError) as failed:
             await _process(house, alert("A"))

@@ -38,11 +38,12 @@ async def _post(house: House, received_at: str = "") -> None:
     await house.stub.IngestWebhook(pb.IngestWebhookRequest(payloads=[message]), timeout=TIMEOUT_S)
 
 
-async def test_ingest_is_ready_while_history_serves() -> None:
-    async with open_house() as house:
+@pytest.mark.parametrize("spool_max_bytes", [0, 1 << 20])
+async def test_ingest_is_ready_while_history_serves_or_the_spool_does(spool_max_bytes: int) -> None:
+    async with open_house(spool_max_bytes=spool_max_bytes) as house:
         assert await house.component.is_ready()
         await house.stop_history()
-        assert not await house.component.is_ready()
+        assert await house.component.is_ready() == bool(spool_max_bytes)
 
 
 async def test_status_tells_what_is_in_the_pipeline() -> None:

@@ -51,7 +51,6 @@ _FREED_PAGES = 4096
 _OFF = "it is switched off"
 # SQLite says these of a file that is not what it wrote.
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-_Row = tuple[bytes, str, str, int, int, str, int, int, int]
 
 
 class SpoolError(Exception):
@@ -191,7 +190,9 @@ class SqliteSpool:
             for each in spool_ids
             for (size,) in file.execute("DELETE FROM payloads WHERE id = ? RETURNING length(body)", (each,)).fetchall()
         ]
-        file.execute(f"PRAGMA incremental_vacuum({_FREED_PAGES})").fetchall()
+        file.commit()
+        # As a script: the module would step a pragma without rows once, and free one page.
+        file.executescript(f"PRAGMA incremental_vacuum({_FREED_PAGES})")
         self._state = replace(
             self._state,
             payloads=self._state.payloads - len(sizes),
@@ -249,6 +250,7 @@ def _connected(path: Path) -> sqlite3.Connection:
     # Bodies may hold secrets.
     os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
     file = sqlite3.connect(path, check_same_thread=False)
+    file.text_factory = _text
     try:
         file.execute("PRAGMA auto_vacuum = INCREMENTAL")
         file.execute("PRAGMA journal_mode = WAL").fetchall()
@@ -274,6 +276,7 @@ def _salvage(aside: Path, file: sqlite3.Connection) -> int:
     """Carry over what can be read of the payloads in *aside*, row by row; return how many."""
     saved = 0
     with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(aside)) as old, file:
+        old.text_factory = _text
         for spool_id in _numbers(old):
             with suppress(sqlite3.DatabaseError):
                 row = old.execute(f"SELECT {_COLUMNS} FROM payloads WHERE id = ?", (spool_id,)).fetchone()  # noqa: S608
@@ -305,14 +308,19 @@ def _oldest_at(file: sqlite3.Connection) -> Instant | None:
     return None if row is None else Instant(row[0])
 
 
+def _text(content: bytes) -> str:
+    """Return a text that may be damaged: then its checksum tells."""
+    return content.decode("utf-8", "backslashreplace")
+
+
 def _size(spooled: Spooled) -> int:
     return len(spooled.payload.body)
 
 
-def _row(spooled: Spooled) -> _Row:
+def _row(spooled: Spooled) -> tuple[Any, ...]:
     payload = spooled.payload
     received = payload.received_at
-    row = (
+    kept = (
         payload.body,
         str(payload.format),
         payload.sender,
@@ -320,31 +328,28 @@ def _row(spooled: Spooled) -> _Row:
         received.nanos,
         payload.traceparent,
         int(spooled.is_store_only),
-        spooled.failures,
     )
-    return *row, _checksum(payload.body)
+    return *kept, spooled.failures, _checksum(kept)
 
 
 def _spooled(spool_id: int, row: Sequence[Any]) -> Spooled | None:
     """Return what *row* holds; None when it is not what was written."""
-    body, payload_format, sender, micros, nanos, traceparent, is_store_only, failures, checksum = row
-    if not isinstance(body, bytes) or _checksum(body) != checksum:
+    *kept, failures, checksum = row
+    if _checksum(kept) != checksum:
         return None
-    try:
-        payload = Payload(
-            body=body,
-            format=PayloadFormat(payload_format),
-            received_at=Instant(micros, nanos),
-            sender=sender,
-            traceparent=traceparent,
-        )
-    except ValueError:
-        return None
+    body, payload_format, sender, micros, nanos, traceparent, is_store_only = kept
+    payload = Payload(
+        body=body,
+        format=PayloadFormat(payload_format),
+        received_at=Instant(micros, nanos),
+        sender=sender,
+        traceparent=traceparent,
+    )
     return Spooled(spool_id=spool_id, payload=payload, is_store_only=bool(is_store_only), failures=failures)
 
 
-def _checksum(body: bytes) -> int:
-    return zlib.crc32(body)
+def _checksum(kept: Iterable[Any]) -> int:
+    return zlib.crc32(repr(tuple(kept)).encode())
 
 
 def _is_damage(error: sqlite3.Error) -> bool:
