@@ -52,6 +52,7 @@ class FakeServices:
         self.mode: classifier_pb2.EnrichmentMode.ValueType = classifier_pb2.ENRICHMENT_MODE_TRANSPARENT
         self.reports: dict[str, Any] = {}
         self.asked: list[Any] = []
+        self.spool = ingest_pb2.Spool()
         self.error: AlertHistoryError | None = None
         self.tails = 0
         self._changed = asyncio.Condition()
@@ -151,7 +152,7 @@ class FakeServices:
         return ingest_pb2.IngestWebhookResponse(results=[self.results.pop(0) for _ in request.payloads])
 
     async def _ingest_status(self, _: ingest_pb2.GetStatusRequest) -> ingest_pb2.GetStatusResponse:
-        return ingest_pb2.GetStatusResponse(in_flight=2, capacity=64, completed=7)
+        return ingest_pb2.GetStatusResponse(in_flight=2, capacity=64, completed=7, spool=self.spool)
 
     async def _list_quarantine(self, request: ingest_pb2.ListQuarantineRequest) -> ingest_pb2.ListQuarantineResponse:
         page, token = _page(self.quarantine, request.page_size, request.page_token)

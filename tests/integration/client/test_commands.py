@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
 
 from alerthistory.alert.v1 import alert_pb2
 from alerthistory.classifier.v1 import classifier_service_pb2 as classifier_pb2
@@ -185,6 +186,24 @@ async def test_status_shows_every_service(services: FakeServices, address: str) 
         "6 dead",
     ):
         assert figure in finished.out
+
+
+async def test_spool_tells_what_waits_and_fails_when_it_takes_nothing(services: FakeServices, address: str) -> None:
+    empty = await ahctl("spool", "--server", address)
+    assert (empty.status, empty.out) == (0, "nothing waits\n")
+
+    services.spool = ingest_pb2.Spool(payloads=3, size_bytes=4200, oldest_age=Duration(seconds=600))
+    waiting = await ahctl("spool", "--server", address)
+    assert (waiting.status, waiting.out) == (0, "3 payloads of 4.2 kB waiting for history, the oldest for 10 minutes\n")
+    assert "3 payloads in the spool" in (await ahctl("status", "--server", address)).out
+
+    services.spool = ingest_pb2.Spool(payloads=3, size_bytes=4200, damaged=1, problem="the disk is full")
+    broken = await ahctl("spool", "--server", address)
+    assert broken.status == 1
+    assert "1 payload cannot be read any more" in broken.out
+    assert "it takes nothing: the disk is full" in broken.out
+    plain = await ahctl("spool", "--json", "--server", address)
+    assert (plain.status, plain.json["problem"], plain.json["oldest_age"]) == (1, "the disk is full", None)
 
 
 async def test_status_names_services_that_do_not_answer(idle: FakeServices, address: str) -> None:

@@ -91,7 +91,7 @@ async def test_a_full_spool_answers_unavailable_and_keeps_what_it_has() -> None:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await fill()
         assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
-        assert "the spool takes nothing: it holds" in caught.value.details()
+        assert "the spool takes nothing: it holds" in str(caught.value.details())
         assert "may hold" in (await _spool(house)).problem
         assert house.metric("alerthistory_ingest_spool_up") == 0
 

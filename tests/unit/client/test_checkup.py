@@ -12,6 +12,7 @@ from alerthistory_client.records import (
     HistoryStatus,
     IngestStatus,
     PublisherStatus,
+    Spool,
     SystemStatus,
 )
 from alerthistory_common.alerts import Instant
@@ -32,7 +33,7 @@ _HEALTHY = SystemStatus(
         started_at=_NOW,
         retention_days=90,
     ),
-    ingest=IngestStatus(in_flight=1, capacity=64, completed=9, started_at=_NOW),
+    ingest=IngestStatus(in_flight=1, capacity=64, completed=9, spool=Spool(), started_at=_NOW),
     classifier=ClassifierStatus(classifications=3, mode=EnrichmentMode.ENRICHED, started_at=_NOW),
     publisher=PublisherStatus(
         targets=2, enabled_targets=1, pending=0, delivered=5, dead=0, oldest_pending_age=None, started_at=_NOW
@@ -57,6 +58,9 @@ def test_a_healthy_system_has_no_findings_but_good_ones() -> None:
         ("history", {"quarantined_payloads": 1}, ("quarantine", Level.WARNING)),
         ("history", {"retention_days": None}, ("retention", Level.WARNING)),
         ("ingest", {"in_flight": 64}, ("ingest", Level.WARNING)),
+        ("ingest", {"spool": Spool(payloads=1, oldest_age=timedelta(minutes=2))}, ("spool", Level.PROBLEM)),
+        ("ingest", {"spool": Spool(damaged=1)}, ("spool", Level.PROBLEM)),
+        ("ingest", {"spool": Spool(problem="the disk is full")}, ("spool", Level.PROBLEM)),
         ("publisher", {"enabled_targets": 0}, ("targets", Level.WARNING)),
         ("publisher", {"dead": 1}, ("deliveries", Level.PROBLEM)),
         ("publisher", {"oldest_pending_age": timedelta(hours=1)}, ("deliveries", Level.PROBLEM)),

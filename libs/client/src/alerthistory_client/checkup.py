@@ -6,7 +6,14 @@ from datetime import timedelta
 from enum import StrEnum
 
 from alerthistory_client.addresses import SERVICES
-from alerthistory_client.records import ClassifierStatus, HistoryStatus, IngestStatus, PublisherStatus, SystemStatus
+from alerthistory_client.records import (
+    ClassifierStatus,
+    HistoryStatus,
+    IngestStatus,
+    PublisherStatus,
+    Spool,
+    SystemStatus,
+)
 from alerthistory_client.text import counted, in_words, size
 from alerthistory_common.errors import AlertHistoryError
 
@@ -60,6 +67,7 @@ def check_up(status: SystemStatus, growth: Growth | None) -> Iterator[Finding]:
                 yield from _history(history, growth)
             case IngestStatus() as ingest:
                 yield _ingest(ingest)
+                yield _spool(ingest.spool)
             case ClassifierStatus() as classifier:
                 yield _ok("classifier", f"judges in mode {classifier.mode}")
             case PublisherStatus() as publisher:
@@ -96,6 +104,16 @@ def _ingest(found: IngestStatus) -> Finding:
         advice = "more wait than are judged and delivered; see `ahctl status` and the traces"
         return Finding(level=Level.WARNING, about="ingest", text=text, advice=advice)
     return _ok("ingest", text)
+
+
+def _spool(found: Spool) -> Finding:
+    if found.problem:
+        text = f"would take nothing while history is away: {found.problem}"
+        return Finding(level=Level.PROBLEM, about="spool", text=text, advice="see the log of ingest")
+    if found.damaged:
+        text = f"holds {counted(found.damaged, 'payload')} that cannot be read any more"
+        return Finding(level=Level.PROBLEM, about="spool", text=text, advice="check the disk of ingest")
+    return _waiting("spool", found.payloads, found.oldest_age, "is history, and its database, running? See its log")
 
 
 def _publisher(found: PublisherStatus) -> Iterator[Finding]:

@@ -43,6 +43,7 @@ from alerthistory_client.records import (
     QuarantinedPayload,
     ReplayResult,
     RetentionPlan,
+    Spool,
     SystemStatus,
     Target,
 )
@@ -273,6 +274,10 @@ class Client:
             classifier=classifier.result(),
             publisher=publisher.result(),
         )
+
+    async def spool(self) -> Spool:
+        """Return what waits on the disk of the replica of ingest that answers."""
+        return (await self._ingest_status()).spool
 
     async def plan_retention(self, *, days: int | None = None) -> RetentionPlan:
         """Return what retention would delete now, with the days that are set or with *days*; nothing is deleted."""

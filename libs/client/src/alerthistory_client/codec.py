@@ -42,6 +42,7 @@ from alerthistory_client.records import (
     ReplayResult,
     RetentionPlan,
     RetentionTable,
+    Spool,
     Target,
 )
 from alerthistory_common import alert_codec
@@ -261,7 +262,18 @@ def ingest_status(message: ingest_pb2.GetStatusResponse) -> IngestStatus:
         in_flight=message.in_flight,
         capacity=message.capacity,
         completed=message.completed,
+        spool=_spool(message.spool),
         started_at=alert_codec.instant(message.started_at),
+    )
+
+
+def _spool(message: ingest_pb2.Spool) -> Spool:
+    return Spool(
+        payloads=message.payloads,
+        size_bytes=message.size_bytes,
+        oldest_age=message.oldest_age.ToTimedelta() if message.HasField("oldest_age") else None,
+        damaged=message.damaged,
+        problem=message.problem,
     )
 
 

@@ -247,12 +247,27 @@ class RetentionPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Spool:
+    """What waits on the disk of one replica of ingest until history can take it.
+
+    ``damaged`` counts payloads that cannot be read any more; ``problem`` says why nothing can be added, if so.
+    """
+
+    payloads: int = 0
+    size_bytes: int = 0
+    oldest_age: timedelta | None = None
+    damaged: int = 0
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IngestStatus:
     """The figures of one replica of ingest."""
 
     in_flight: int
     capacity: int
     completed: int
+    spool: Spool
     started_at: Instant
 
 

@@ -3,7 +3,7 @@
 # ruff: noqa: N802  # The contract names the methods.
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import grpc
@@ -107,7 +107,7 @@ class IngestServicer(IngestServiceServicer):
             capacity=self._pipeline.capacity,
             completed=self._pipeline.completed,
             started_at=alert_codec.timestamp(self._started_at),
-            spool=_spool_message(self._spool.state),
+            spool=_spool_message(self._spool.state, self._clock.now()),
         )
 
 
@@ -141,11 +141,12 @@ def _payload(field: str, message: pb.Payload, now: Instant) -> Payload:
     )
 
 
-def _spool_message(state: SpoolState) -> pb.Spool:
+def _spool_message(state: SpoolState, now: Instant) -> pb.Spool:
+    age = None if state.oldest_at is None else timedelta(microseconds=max(0, now.micros - state.oldest_at.micros))
     return pb.Spool(
         payloads=state.payloads,
         size_bytes=state.size_bytes,
-        oldest_received_at=None if state.oldest_at is None else alert_codec.timestamp(state.oldest_at),
+        oldest_age=None if age is None else alert_codec.duration(age),
         damaged=state.damaged,
         problem=state.problem,
     )

@@ -15,6 +15,7 @@ from alerthistory_client.cli.reports import report
 from alerthistory_client.cli.retention import retention
 from alerthistory_client.cli.send import send
 from alerthistory_client.cli.session import remember, shared_options
+from alerthistory_client.cli.spool import spool
 from alerthistory_client.cli.status import status
 from alerthistory_client.cli.tail import tail
 
@@ -54,6 +55,7 @@ for command in (
     deliveries,
     targets,
     quarantine,
+    spool,
     mode,
     retention,
     import_,

@@ -70,7 +70,11 @@ def _figures(found: _Figures) -> list[str]:
                 f"{found.database_type}, {size(found.database_size_bytes)}",
             ]
         case IngestStatus():
-            return [f"{found.in_flight} of {found.capacity} in flight", f"{found.completed} completed"]
+            return [
+                f"{found.in_flight} of {found.capacity} in flight",
+                f"{found.completed} completed",
+                *([f"{counted(found.spool.payloads, 'payload')} in the spool"] if found.spool.payloads else []),
+            ]
         case ClassifierStatus():
             return [f"mode {found.mode}", f"{counted(found.classifications, 'verdict')} stored"]
         case PublisherStatus():

@@ -7,6 +7,7 @@ from alerthistory.alert.v1 import alert_pb2 as _alert_pb2
 from alerthistory.history.v1 import quarantine_pb2 as _quarantine_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -601,7 +602,7 @@ class Spool(_message.Message):
 
     PAYLOADS_FIELD_NUMBER: _builtins.int
     SIZE_BYTES_FIELD_NUMBER: _builtins.int
-    OLDEST_RECEIVED_AT_FIELD_NUMBER: _builtins.int
+    OLDEST_AGE_FIELD_NUMBER: _builtins.int
     DAMAGED_FIELD_NUMBER: _builtins.int
     PROBLEM_FIELD_NUMBER: _builtins.int
     payloads: _builtins.int
@@ -613,21 +614,21 @@ class Spool(_message.Message):
     problem: _builtins.str
     """Why nothing can be added, for a person; empty when it can."""
     @_builtins.property
-    def oldest_received_at(self) -> _timestamp_pb2.Timestamp:
-        """When the oldest was received; unset when none waits."""
+    def oldest_age(self) -> _duration_pb2.Duration:
+        """For how long the oldest has waited; unset when none does."""
 
     def __init__(
         self,
         *,
         payloads: _builtins.int = ...,
         size_bytes: _builtins.int = ...,
-        oldest_received_at: _timestamp_pb2.Timestamp | None = ...,
+        oldest_age: _duration_pb2.Duration | None = ...,
         damaged: _builtins.int = ...,
         problem: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["oldest_received_at", b"oldest_received_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["oldest_age", b"oldest_age"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["damaged", b"damaged", "oldest_received_at", b"oldest_received_at", "payloads", b"payloads", "problem", b"problem", "size_bytes", b"size_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["damaged", b"damaged", "oldest_age", b"oldest_age", "payloads", b"payloads", "problem", b"problem", "size_bytes", b"size_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
