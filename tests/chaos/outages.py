@@ -1,0 +1,127 @@
+"""Stop PostgreSQL hard while alerts are posted, kill all programs meanwhile, and see what became of the acknowledged.
+
+``python -m tests.chaos.outages [OUTAGES [SECONDS]]`` runs it alone. Its last line is
+``acknowledged=… stored=… lost=…``; ``stored`` counts what is there exactly once and was delivered.
+"""
+
+import random
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+
+import psycopg
+from sqlalchemy import URL
+
+from tests.chaos.crashing_postgres import crashing_postgres
+from tests.e2e.kill_rounds import Outcome, Sender
+from tests.fakes.inbox import Inbox, open_inbox
+from tests.processes import short_folder
+from tests.suites import Suite
+
+_SENDERS = 4
+_BEFORE_S = 1.0
+_STANDSTILL_LIMIT_S = 60
+
+
+def run_outages(
+    outages: int, *, seconds: float, seed: int, report: bool = False, env: Mapping[str, str] | None = None
+) -> Outcome:
+    """Return what became of the alerts acknowledged before, in and after *outages*, each of which takes *seconds*."""
+    chance = random.Random(seed)
+    outcome = Outcome(rounds=outages)
+    with short_folder() as folder, open_inbox() as inbox, crashing_postgres() as postgres:
+        targets = inbox.write_targets(folder / "targets.yaml")
+        settings = {"ALERTHISTORY_PUBLISHER_TARGETS_FILE": str(targets), **(env or {})}
+        suite = Suite(folder, database=postgres.url, env=settings)
+        program = suite.start()
+        for number in range(outages):
+            with _posting(suite, f"o{number}", outcome):
+                time.sleep(_BEFORE_S)
+                postgres.crash()
+                time.sleep(chance.uniform(0.3, 0.7) * seconds)
+                program.kill()
+                program = suite.launch(migrate=False)
+                time.sleep(seconds / 2)
+                postgres.start()
+                time.sleep(_BEFORE_S)
+            if report:
+                sys.stderr.write(f"\routage {number + 1}/{outages}, acknowledged {len(outcome.acknowledged)} ")
+        _compare(postgres.url, inbox, outcome)
+        program.stop()
+    return outcome
+
+
+@contextmanager
+def _posting(suite: Suite, prefix: str, outcome: Outcome) -> Iterator[None]:
+    """Post alerts all the while."""
+    stop = threading.Event()
+    senders = [Sender(suite.url, f"{prefix}-{index}", stop) for index in range(_SENDERS)]
+    for sender in senders:
+        sender.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for sender in senders:
+            sender.join()
+            outcome.acknowledged |= sender.acknowledged
+
+
+def _compare(url: URL, inbox: Inbox, outcome: Outcome) -> None:
+    """Wait until nothing is left to do, then look at the store and at what was delivered."""
+    with ExitStack() as stack:
+        libpq = url.set(drivername="postgresql").render_as_string(hide_password=False)
+        connection = stack.enter_context(psycopg.connect(libpq, autocommit=True))
+
+        def counts(query: str) -> dict[str, int]:
+            return dict(connection.execute(query).fetchall())
+
+        def stored() -> dict[str, int]:
+            return counts("SELECT fingerprint, count(*) FROM history.occurrences GROUP BY 1")
+
+        def left() -> int:
+            waiting = counts(
+                "SELECT 'work', count(*) FROM history.work"
+                " UNION ALL SELECT 'deliveries', count(*) FROM publisher.deliveries WHERE state = 'pending'"
+            )
+            return 2 * waiting["work"] + waiting["deliveries"] + len(outcome.acknowledged - stored().keys())
+
+        _wait_while_it_shrinks(left)
+        fired = counts(
+            "SELECT a.fingerprint, count(*) FROM history.events e JOIN history.alerts a USING (fp_hash)"
+            " WHERE e.kind = 'fired' GROUP BY 1"
+        )
+        found = stored()
+    delivered = {each.fingerprint for each in inbox.delivered}
+    outcome.not_stored_once = {each for each in outcome.acknowledged if found.get(each) != 1}
+    outcome.not_fired_once = {each for each in outcome.acknowledged if fired.get(each) != 1}
+    outcome.not_delivered = outcome.acknowledged - delivered
+
+
+def _wait_while_it_shrinks(left: Callable[[], int]) -> None:
+    """Wait until nothing is left, or as much as before: what is missing then is told as lost."""
+    before, since = left(), time.monotonic()
+    while before and time.monotonic() - since < _STANDSTILL_LIMIT_S:
+        time.sleep(0.2)
+        if (now := left()) < before:
+            before, since = now, time.monotonic()
+
+
+def main() -> None:
+    """Run as many outages as the first argument says; exit 1 when anything was lost, or nothing was acknowledged."""
+    outages = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 20.0
+    seed = random.SystemRandom().randrange(2**32)
+    sys.stderr.write(f"seed {seed}\n")
+    outcome = run_outages(outages, seconds=seconds, seed=seed, report=True)
+    stored = len(outcome.acknowledged) - len(outcome.lost)
+    sys.stdout.write(
+        f"\n{outcome}\nacknowledged={len(outcome.acknowledged)} stored={stored} lost={len(outcome.lost)}\n"
+    )
+    sys.exit(1 if outcome.lost or not outcome.acknowledged else 0)
+
+
+if __name__ == "__main__":
+    main()
