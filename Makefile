@@ -14,7 +14,7 @@ NOT_LOCKED := $(foreach p,protos common client history ingest classifier publish
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-header $(NOT_LOCKED)
 SETUP_STAMP := $(VENV)/.setup
 
-.PHONY: help setup run up demo test check fmt lint types imports proto proto-check locks docs bench bench-quick bench-ingest bench-pipeline bench-queries bench-reports bench-footprint bench-docs contract kill fuzz manifests clean
+.PHONY: help setup run up demo test check fmt lint types imports proto proto-check locks docs bench bench-quick bench-ingest bench-pipeline bench-queries bench-reports bench-footprint bench-docs contract kill chaos chaos-quick fuzz manifests clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -124,6 +124,12 @@ contract: $(SETUP_STAMP) ## Replay the legacy contract on both stores and in bot
 
 kill: $(SETUP_STAMP) ## Kill the process 200 times while alerts are posted, and look for losses (about 8 minutes)
 	$(BIN)/python -m tests.e2e.kill_rounds $(or $(ROUNDS),200)
+
+chaos: $(SETUP_STAMP) ## Crash PostgreSQL 10 times for 20 s while alerts are posted, kill all programs in each, and look for losses
+	$(BIN)/python -m tests.chaos.outages $(or $(OUTAGES),10) $(or $(OUTAGE_S),20)
+
+chaos-quick: $(SETUP_STAMP) ## The same, twice for 4 s (under 50 s)
+	@$(BIN)/python -m tests.chaos.outages 2 4
 
 # Not among the development dependencies: it brings many of its own, and nothing else needs them.
 SCHEMATHESIS := $(CURDIR)/$(UV) tool run --quiet --from schemathesis==4.32.5 schemathesis

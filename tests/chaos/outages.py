@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 
 import psycopg
 from sqlalchemy import URL
@@ -22,28 +23,43 @@ from tests.suites import Suite
 
 _SENDERS = 4
 _BEFORE_S = 1.0
+# For answers that were on their way when PostgreSQL crashed.
+_ANSWERS_S = 0.3
 _STANDSTILL_LIMIT_S = 60
+
+
+@dataclass
+class OutageOutcome(Outcome):
+    """What outages did; ``in_outages`` counts alerts that were acknowledged while PostgreSQL was away."""
+
+    in_outages: int = 0
+
+    def __str__(self) -> str:
+        return f"{super().__str__()} acknowledged_in_outages={self.in_outages}"
 
 
 def run_outages(
     outages: int, *, seconds: float, seed: int, report: bool = False, env: Mapping[str, str] | None = None
-) -> Outcome:
+) -> OutageOutcome:
     """Return what became of the alerts acknowledged before, in and after *outages*, each of which takes *seconds*."""
     chance = random.Random(seed)
-    outcome = Outcome(rounds=outages)
+    outcome = OutageOutcome(rounds=outages)
     with short_folder() as folder, open_inbox() as inbox, crashing_postgres() as postgres:
         targets = inbox.write_targets(folder / "targets.yaml")
         settings = {"ALERTHISTORY_PUBLISHER_TARGETS_FILE": str(targets), **(env or {})}
         suite = Suite(folder, database=postgres.url, env=settings)
         program = suite.start()
         for number in range(outages):
-            with _posting(suite, f"o{number}", outcome):
+            with _posting(suite, f"o{number}", outcome) as acknowledged:
                 time.sleep(_BEFORE_S)
                 postgres.crash()
+                time.sleep(_ANSWERS_S)
+                before = acknowledged()
                 time.sleep(chance.uniform(0.3, 0.7) * seconds)
                 program.kill()
                 program = suite.launch(migrate=False)
                 time.sleep(seconds / 2)
+                outcome.in_outages += acknowledged() - before
                 postgres.start()
                 time.sleep(_BEFORE_S)
             if report:
@@ -54,14 +70,14 @@ def run_outages(
 
 
 @contextmanager
-def _posting(suite: Suite, prefix: str, outcome: Outcome) -> Iterator[None]:
-    """Post alerts all the while."""
+def _posting(suite: Suite, prefix: str, outcome: Outcome) -> Iterator[Callable[[], int]]:
+    """Post alerts all the while; yields how to know the number of those acknowledged so far."""
     stop = threading.Event()
     senders = [Sender(suite.url, f"{prefix}-{index}", stop) for index in range(_SENDERS)]
     for sender in senders:
         sender.start()
     try:
-        yield
+        yield lambda: sum(len(sender.acknowledged) for sender in senders)
     finally:
         stop.set()
         for sender in senders:

@@ -1,5 +1,6 @@
 """The manifests, without a cluster: safe, probed, and with settings that their program knows."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import yaml
 from alerthistory_common.addresses import split_address
 from alerthistory_common.exposure import check_exposure
 from alerthistory_common.settings import CommonSettings, Settings, SettingsError, load
+from alerthistory_ingest.settings import IngestSettings
 from tests.unit.deploy.delivery import (
     KUSTOMIZE,
     ROOT,
@@ -48,14 +50,14 @@ def test_the_base_holds_every_service_and_every_service_has_its_manifests() -> N
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_is_deployable_alone(service: str) -> None:
     kinds = sorted(each["kind"] for each in service_manifests(service))
-    assert kinds == ["Deployment", "PodDisruptionBudget", "Service", "ServiceAccount"]
+    assert kinds == sorted([_workload(service), "PodDisruptionBudget", "Service", "ServiceAccount"])
     assert {each["metadata"]["name"] for each in service_manifests(service)} == {f"alerthistory-{service}"}
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_all_selectors_select_the_pods(service: str) -> None:
     labels = {"app.kubernetes.io/name": f"alerthistory-{service}"}
-    spec = only_kind("Deployment", service)["spec"]
+    spec = only_kind(_workload(service), service)["spec"]
     assert spec["template"]["metadata"]["labels"] == spec["selector"]["matchLabels"] == labels
     assert only_kind("Service", service)["spec"]["selector"] == labels
     assert only_kind("PodDisruptionBudget", service)["spec"]["selector"]["matchLabels"] == labels
@@ -102,6 +104,15 @@ def test_liveness_depends_on_nothing_else_and_readiness_asks_the_program(service
         assert container["livenessProbe"]["tcpSocket"] == {"port": "grpc"}
         assert container["readinessProbe"]["grpc"] == {"port": ports["grpc"]}
     assert {"httpGet", "tcpSocket"} & container["startupProbe"].keys()
+
+
+def test_the_disk_of_ingest_has_room_for_its_spool() -> None:
+    (claim,) = only_kind("StatefulSet", "ingest")["spec"]["volumeClaimTemplates"]
+    storage = re.fullmatch(r"(\d+)Gi", claim["spec"]["resources"]["requests"]["storage"])
+    assert storage
+    assert int(storage[1]) * 2**30 > IngestSettings().spool_max_bytes
+    mounts = {each["name"]: each["mountPath"] for each in main_container("ingest")["volumeMounts"]}
+    assert mounts[claim["metadata"]["name"]] == "/data"
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -229,9 +240,14 @@ def only_kind(kind: str, service: str) -> Manifest:
     return found
 
 
+def _workload(service: str) -> str:
+    """Return the kind that runs the pods: those of ingest keep their disks."""
+    return "StatefulSet" if service == "ingest" else "Deployment"
+
+
 def pod(service: str) -> dict[str, Any]:
     """Return the pod of *service*."""
-    found: dict[str, Any] = only_kind("Deployment", service)["spec"]["template"]["spec"]
+    found: dict[str, Any] = only_kind(_workload(service), service)["spec"]["template"]["spec"]
     return found
 
 
