@@ -11,6 +11,10 @@ OLDEST = 15
 _GUESS = "Is the server running"
 # Server and client have no codes for most of these, only texts; the first that is found decides.
 _ADVICE: Mapping[str, str] = {
+    "starting up": "is starting up: wait",
+    "not yet accepting": "is starting up: wait",
+    "recovery mode": "recovers from a crash: wait",
+    "shutting down": "is shutting down: wait, or start it again",
     "password authentication failed": "does not accept the password of user {user!r}: correct it in the database URL",
     "no password supplied": "wants a password of user {user!r}: put it into the database URL",
     "no pg_hba.conf entry": "does not let user {user!r} in from here: allow it in its pg_hba.conf ({said})",
@@ -29,9 +33,20 @@ _ADVICE: Mapping[str, str] = {
     "refused": "refuses connections: start it, or correct host and port in the database URL",
     "no such file": "is not there: start it, or correct the socket's folder in the database URL",
     "timeout": "does not answer in time: look at the network, or raise ALERTHISTORY_DATABASE_CONNECT_TIMEOUT_S",
-    "starting up": "is starting up: wait",
-    "shutting down": "is shutting down: wait, or start it again",
 }
+_PASSING = tuple(
+    _ADVICE[said]
+    for said in (
+        "starting up",
+        "recovery mode",
+        "shutting down",
+        "too many clients",
+        "connection slots",
+        "refused",
+        "no such file",
+        "timeout",
+    )
+)
 
 
 def problem_of(error: BaseException, url: URL) -> str:
@@ -41,6 +56,11 @@ def problem_of(error: BaseException, url: URL) -> str:
     facts = {"user": url.username or "", "database": url.database or "", "said": said}
     advice = next((advice for text, advice in _ADVICE.items() if text in lowered), "does not answer: {said}")
     return f"{_place(url)} {advice.format(**facts)}"
+
+
+def is_passing(problem: str) -> bool:
+    """Whether *problem* is one that ends by itself: the server is away. Others need a correction of our settings."""
+    return any(advice in problem for advice in _PASSING)
 
 
 def unsupported(version: tuple[Any, ...] | None) -> str:

@@ -27,7 +27,7 @@ from alerthistory_common.postgresql import Pool
 from alerthistory_common.process import Host
 from alerthistory_common.redis import open_redis
 from alerthistory_common.retention import deleting_daily
-from alerthistory_common.schema_version import require_current
+from alerthistory_common.schema_version import current_schema
 
 SCHEMA = "classifier"
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -45,7 +45,7 @@ async def open_classifier(
     url = database_url(host.settings, settings.database_url, SCHEMA)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(url, schema=SCHEMA, pool=Pool.of(host.settings)))
-        await require_current(database, scripts=MIGRATIONS, program="alerthistory-classifier")
+        await stack.enter_async_context(current_schema(database, scripts=MIGRATIONS, program="alerthistory-classifier"))
         store, metrics = SqlVerdictStore(database), ClassifierMetrics(host.registry)
         redis = await stack.enter_async_context(
             open_redis(host.settings.redis_url, name=SCHEMA, registry=host.registry)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,10 +17,11 @@ from alerthistory_common.batching import batcher
 from alerthistory_common.clock import Clock, SystemClock
 from alerthistory_common.component import Component
 from alerthistory_common.database import Database, database_url, open_database
+from alerthistory_common.errors import StoreUnavailableError
 from alerthistory_common.postgresql import Pool
 from alerthistory_common.process import Host
 from alerthistory_common.redis import open_redis
-from alerthistory_common.schema_version import require_current
+from alerthistory_common.schema_version import current_schema, require_current
 from alerthistory_common.settings import CommonSettings
 
 from .adapters import wake_ups
@@ -68,11 +69,10 @@ async def open_history(
     url = database_url(host.settings, settings.database_url, SCHEMA)
     async with (
         open_database(url, schema=SCHEMA, pool=Pool.of(host.settings)) as database,
+        current_schema(database, scripts=MIGRATIONS, program="alerthistory-history"),
         open_redis(host.settings.redis_url, name=SCHEMA, registry=host.registry) as redis,
     ):
-        await require_current(database, scripts=MIGRATIONS, program="alerthistory-history")
-        if await holds_older_service(database):
-            _LOG.warning("this database holds the history of the older service: bring it over with `ahctl import URL`")
+        await _point_at_older_service(database)
         async with asyncio.TaskGroup() as background:
             parts = _Parts(database, settings, HistoryMetrics(host.registry), clock or SystemClock(), background)
             keeper = parts.keeper(host.settings.retention_days)
@@ -89,6 +89,12 @@ async def open_history(
                 await parts.settler.stop()
                 await keeper.stop()
                 await parts.counter.stop()
+
+
+async def _point_at_older_service(database: Database) -> None:
+    with suppress(StoreUnavailableError):
+        if await holds_older_service(database):
+            _LOG.warning("this database holds the history of the older service: bring it over with `ahctl import URL`")
 
 
 async def rebuild_rollups(common: CommonSettings, settings: HistorySettings) -> None:

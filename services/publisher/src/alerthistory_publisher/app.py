@@ -18,7 +18,7 @@ from alerthistory_common.postgresql import Pool
 from alerthistory_common.process import Host
 from alerthistory_common.redis import open_redis
 from alerthistory_common.retention import deleting_daily
-from alerthistory_common.schema_version import require_current
+from alerthistory_common.schema_version import current_schema
 from alerthistory_common.settings import SettingsError
 from alerthistory_publisher.adapters import shared_pauses
 from alerthistory_publisher.adapters.http_sender import open_sender
@@ -60,10 +60,10 @@ async def open_publisher(
     url = database_url(host.settings, settings.database_url, SCHEMA)
     async with (
         open_database(url, schema=SCHEMA, pool=Pool.of(host.settings)) as database,
+        current_schema(database, scripts=MIGRATIONS, program="alerthistory-publisher"),
         open_sender(host.telemetry) as sender,
         open_redis(host.settings.redis_url, name=SCHEMA, registry=host.registry) as redis,
     ):
-        await require_current(database, scripts=MIGRATIONS, program="alerthistory-publisher")
         store, metrics = SqlDeliveryStore(database), PublisherMetrics(host.registry)
         pauses = Pauses(clock)
         filtering = Filtering(SqlRuleStore(database), store, metrics=metrics)
