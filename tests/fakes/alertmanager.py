@@ -48,8 +48,10 @@ def require_alertmanager() -> None:
 
 
 @contextmanager
-def alertmanager(folder: Path, *, webhook: str, group_interval: str = "1s") -> Iterator[Alertmanager]:
-    """Yield a ready Alertmanager that posts to *webhook*."""
+def alertmanager(
+    folder: Path, *, webhook: str, group_interval: str = "1s", cluster: str = "", peer: str = ""
+) -> Iterator[Alertmanager]:
+    """Yield a ready Alertmanager that posts to *webhook*; in a cluster it listens at *cluster*, and joins *peer*."""
     assert _BINARY is not None
     folder.mkdir(parents=True, exist_ok=True)
     configuration = folder / "alertmanager.yml"
@@ -61,7 +63,8 @@ def alertmanager(folder: Path, *, webhook: str, group_interval: str = "1s") -> I
         f"--config.file={configuration}",
         f"--storage.path={folder / 'storage'}",
         f"--web.listen-address=127.0.0.1:{port}",
-        "--cluster.listen-address=",
+        f"--cluster.listen-address={cluster}",
+        *([f"--cluster.peer={peer}"] if peer else []),
         env={},
         log=folder / "alertmanager.log",
     )
