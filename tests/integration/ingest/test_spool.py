@@ -67,6 +67,19 @@ async def test_nobody_waits_for_a_history_that_hangs_but_the_first() -> None:
         assert {report.alert_name for report in house.history.reports} == {"first", *(f"A{n}" for n in range(20))}
 
 
+async def test_a_history_that_is_slow_takes_what_is_replayed() -> None:
+    async with open_house(record_limit_s=0.2, history_timeout_s=0.2) as house:
+        house.history.gate.clear()
+        await house.ingest(webhook([alert("A")]))
+        calls = len(house.history.record_calls)
+        await until(lambda: len(house.history.record_calls) > calls)
+        await asyncio.sleep(0.5)  # Longer than a webhook would wait.
+        house.history.gate.set()
+        await _until_replayed(house)
+        assert house.metric('alerthistory_ingest_spooled_payloads_total{outcome="replayed"}') == 1
+        assert len(house.history.record_calls) == calls + 1
+
+
 async def test_what_is_spooled_outlives_the_process() -> None:
     async with open_house() as house:
         house.history.is_down = True

@@ -29,7 +29,7 @@ from alerthistory_ingest.application.intake import Intake, Outage, Replay
 from alerthistory_ingest.application.pipeline import Pipeline, PipelineRules
 from alerthistory_ingest.application.processing import Processing
 from alerthistory_ingest.application.quarantine import Quarantine
-from alerthistory_ingest.application.recorder import MAX_WEIGHT, Recorder, Submission, within
+from alerthistory_ingest.application.recorder import MAX_WEIGHT, Recorder, Submission, alone, within
 from alerthistory_ingest.application.stages import BatchRules
 from alerthistory_ingest.ports import Outcome
 from alerthistory_ingest.servicer import IngestServicer
@@ -37,6 +37,8 @@ from alerthistory_ingest.settings import IngestSettings
 
 # What is left of the grace period is for giving leases back.
 _SHARE_OF_GRACE = 0.8
+# Nobody waits for a replay: what history takes slowly it takes all the same.
+_REPLAY_TIMEOUT_S = 60.0
 
 
 @asynccontextmanager
@@ -52,7 +54,9 @@ async def open_ingest(
     clock = SystemClock()
     meter = PrometheusMeter(host.registry)
     tracer = SpanTracer(host.telemetry)
-    store = GrpcHistory(history, lease_owner=_lease_owner(), timeout_s=settings.history_timeout_s)
+    owner = _lease_owner()
+    store = GrpcHistory(history, lease_owner=owner, timeout_s=settings.history_timeout_s)
+    patient_store = GrpcHistory(history, lease_owner=owner, timeout_s=_REPLAY_TIMEOUT_S)
     judge = GrpcClassifier(classifier, timeout_s=settings.classify_timeout_s)
     async with asyncio.TaskGroup() as tasks:
         pipeline = Pipeline(
@@ -75,18 +79,15 @@ async def open_ingest(
             tasks=tasks,
         )
         meter.watch_pipeline(in_flight=lambda: pipeline.in_flight, capacity=pipeline.capacity)
-        recorder = Recorder(store, pipeline, tracer, meter, batches=settings.record_batches)
-        webhooks = Recorder(
-            store,
-            pipeline,
-            tracer,
-            meter,
-            batches=settings.record_batches,
-            is_store_only=settings.webhook == "store",
-        )
+
+        def recorder(history: GrpcHistory, *, is_store_only: bool) -> Recorder:
+            batches = settings.record_batches
+            return Recorder(history, pipeline, tracer, meter, batches=batches, is_store_only=is_store_only)
+
+        is_store_only = settings.webhook == "store"
         async with (
-            _batching(recorder, settings) as records,
-            _batching(webhooks, settings) as webhook_records,
+            _batching(recorder(store, is_store_only=False), settings) as records,
+            _batching(recorder(store, is_store_only=is_store_only), settings) as webhook_records,
             _open_spool(host.settings.data_dir / "spool", settings, clock) as spool,
         ):
             meter.watch_spool(lambda: spool.state, clock)
@@ -94,7 +95,7 @@ async def open_ingest(
             processed = Ingest(within(records.submit, limit_s), rules, tracer, meter)
             ingest = Ingest(within(webhook_records.submit, limit_s), rules, tracer, meter)
             outage = Outage()
-            intake = Intake(ingest, spool, outage, meter, is_store_only=settings.webhook == "store")
+            intake = Intake(ingest, spool, outage, meter, is_store_only=is_store_only)
             processing = Processing(
                 Intake(processed, spool, outage, meter, is_store_only=False),
                 pipeline,
@@ -103,7 +104,15 @@ async def open_ingest(
             )
             quarantine = Quarantine(store, ingest, clock)
             servicer = IngestServicer(intake, processing, Importing(store, meter), quarantine, pipeline, spool, clock)
-            replay = Replay(spool, outage, meter, pipeline=processed, store_only=ingest)
+            replay = Replay(
+                spool,
+                outage,
+                meter,
+                {
+                    only: Ingest(alone(recorder(patient_store, is_store_only=only)), rules, tracer, meter)
+                    for only in (False, True)
+                },
+            )
             tasks.create_task(pipeline.poll())
             replaying = tasks.create_task(replay.run())
 

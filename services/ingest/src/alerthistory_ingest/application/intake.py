@@ -1,7 +1,7 @@
 """Where payloads go: to history, or to the spool while history is away."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 import structlog
@@ -86,14 +86,14 @@ class Replay:
     """Hands what is in the spool to history, the oldest first, while new payloads go there beside it.
 
     A payload is removed once history has it. One that history refuses for good, which is a defect of ours, goes behind
-    the others and is tried again.
+    the others and is tried again. *ingest* stores payloads, those whose alerts make no work under True.
     """
 
-    def __init__(self, spool: Spool, outage: Outage, meter: Meter, *, pipeline: Ingest, store_only: Ingest) -> None:
+    def __init__(self, spool: Spool, outage: Outage, meter: Meter, ingest: Mapping[bool, Ingest]) -> None:
         self._spool = spool
         self._outage = outage
         self._meter = meter
-        self._ingest = {False: pipeline, True: store_only}
+        self._ingest = ingest
 
     async def run(self) -> None:
         """Replay whatever comes into the spool, for ever."""

@@ -91,6 +91,16 @@ class Recorder:
         return _split(recorded.outcomes, submissions)
 
 
+def alone(recorder: Recorder) -> Record:
+    """Return what records one submission at a time, in a call of its own."""
+
+    async def record(submission: Submission) -> Sequence[Outcome]:
+        (outcomes,) = await recorder.record([submission])
+        return outcomes
+
+    return record
+
+
 def within(record: Record, limit_s: float) -> Record:
     """Return *record*, which raises UnavailableError when it takes longer than *limit_s*.
 
