@@ -128,6 +128,7 @@ kill: $(SETUP_STAMP) ## Kill the process 200 times while alerts are posted, and 
 chaos: $(SETUP_STAMP) ## Crash PostgreSQL 10 times under load, kill all programs in each outage, and look for losses; then an HA pair (about 8 minutes)
 	$(BIN)/python -m tests.chaos.outages $(or $(OUTAGES),10) $(or $(OUTAGE_S),20)
 	$(BIN)/python -m tests.chaos.alertmanager_pair
+	$(BIN)/python -m tests.chaos.overload
 
 chaos-quick: $(SETUP_STAMP) ## The same, twice for 4 s (under 50 s)
 	@$(BIN)/python -m tests.chaos.outages 2 4

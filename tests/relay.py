@@ -7,13 +7,14 @@ from pathlib import Path
 
 
 class Relay:
-    """Passes bytes between TCP and a Unix socket, unless it is stopped."""
+    """Passes bytes between TCP and a Unix socket, unless it is stopped; what comes back may take *delay_s* longer."""
 
     def __init__(self, socket: Path) -> None:
         self._socket = socket
         self._passes = asyncio.Event()
         self._passes.set()
         self.port = 0
+        self.delay_s = 0.0
 
     def stop(self) -> None:
         """Pass nothing on, as a server that hangs."""
@@ -27,12 +28,14 @@ class Relay:
         """Serve one connection until either side ends it."""
         with suppress(OSError):
             there, back = await asyncio.open_unix_connection(str(self._socket))
-            await asyncio.gather(self._pass(reader, back), self._pass(there, writer))
+            await asyncio.gather(self._pass(reader, back), self._pass(there, writer, is_answer=True))
 
-    async def _pass(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _pass(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, is_answer: bool = False) -> None:
         with suppress(OSError):
             while data := await source.read(65536):
                 await self._passes.wait()
+                if is_answer and self.delay_s:
+                    await asyncio.sleep(self.delay_s)
                 sink.write(data)
                 await sink.drain()
         sink.close()

@@ -1,0 +1,177 @@
+"""Far more webhooks than can be stored, with PostgreSQL slowed down: ``python -m tests.chaos.overload [SECONDS]``.
+
+First as many as one delayed database takes, then ten times as many webhooks per second, over more connections than the
+gateway lets in at a time. Prints what was answered, how fast refusals were, how much memory it took, and whether all
+that was acknowledged is stored afterwards. The last line is ``goodput_ratio=… refusal_p99_ms=… lost=…``.
+"""
+
+import asyncio
+import itertools
+import json
+import statistics
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import psycopg
+from sqlalchemy import URL
+
+from tests.databases import new_database, postgres_server
+from tests.load.posting import PLACE
+from tests.payloads import alert, webhook
+from tests.processes import short_folder
+from tests.relay import Relay, relaying
+from tests.suites import Suite
+
+_DELAY_S = 0.5
+_PER_WEBHOOK = 10
+_CAPACITY_CONNECTIONS = 64
+_CONNECTIONS = 1200
+_TIMES = 10
+_DRAIN_LIMIT_S = 300.0
+_MIB = 1024 * 1024
+
+
+@dataclass
+class Answers:
+    """What webhooks were answered with; delays in seconds by status, acknowledged alerts by their numbers."""
+
+    delays: dict[int, list[float]] = field(default_factory=dict)
+    acknowledged: set[int] = field(default_factory=set)
+    errors: Counter[str] = field(default_factory=Counter)
+
+    def add(self, status: int, delay_s: float, numbers: list[int]) -> None:
+        """Remember one answer."""
+        self.delays.setdefault(status, []).append(delay_s)
+        if status == 200:
+            self.acknowledged.update(numbers)
+
+    def p99_ms(self, status: int) -> float:
+        """Return the 99th percentile of the delays of answers with *status*; 0 when there is none."""
+        delays = self.delays.get(status, [])
+        return 1000 * (statistics.quantiles(delays, n=100)[98] if len(delays) > 1 else sum(delays))
+
+
+async def _post(port: int, numbers: Iterator[int], answers: Answers, *, until_at: float, interval_s: float) -> None:
+    """Post webhooks over one connection, and over a new one when it breaks, *interval_s* apart."""
+    while time.perf_counter() < until_at:
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            try:
+                while time.perf_counter() < until_at:
+                    began = time.perf_counter()
+                    some = list(itertools.islice(numbers, _PER_WEBHOOK))
+                    writer.write(_request(some))
+                    status = await _status(reader)
+                    answers.add(status, time.perf_counter() - began, some)
+                    await asyncio.sleep(max(0.0, interval_s - (time.perf_counter() - began)))
+            finally:
+                writer.close()
+        except (OSError, asyncio.IncompleteReadError) as error:
+            answers.errors[type(error).__name__] += 1
+            await asyncio.sleep(interval_s)
+
+
+def _request(numbers: list[int]) -> bytes:
+    body = webhook(alert("Overload", fingerprint=PLACE % number) for number in numbers)
+    content = json.dumps(body).encode()
+    return b"POST /webhook HTTP/1.1\r\nHost: load\r\nContent-Length: %d\r\n\r\n%b" % (len(content), content)
+
+
+async def _status(reader: asyncio.StreamReader) -> int:
+    head = await reader.readuntil(b"\r\n\r\n")
+    await reader.readexactly(int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]))
+    return int(head.split(b" ", 2)[1])
+
+
+async def _load(port: int, numbers: Iterator[int], seconds: float, *, connections: int, interval_s: float) -> Answers:
+    answers, until_at = Answers(), time.perf_counter() + seconds
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(connections):
+            tasks.create_task(_post(port, numbers, answers, until_at=until_at, interval_s=interval_s))
+            if number % 50 == 0:
+                await asyncio.sleep(0.01)
+    return answers
+
+
+async def _watch_memory(process: psutil.Process, found: list[float]) -> None:
+    while True:
+        found.append(process.memory_info().rss / _MIB)
+        await asyncio.sleep(1)
+
+
+async def _stored(database: URL) -> set[str]:
+    libpq = database.set(drivername="postgresql").render_as_string(hide_password=False)
+    async with await psycopg.AsyncConnection.connect(libpq) as connection:
+        rows = await connection.execute("SELECT fingerprint FROM history.occurrences")
+        return {fingerprint for (fingerprint,) in await rows.fetchall()}
+
+
+async def _missing(database: URL, acknowledged: set[int]) -> tuple[int, float]:
+    """Return how many of the acknowledged alerts are never stored, and after how many seconds the others are."""
+    wanted = {PLACE % number for number in acknowledged}
+    began = time.perf_counter()
+    while missing := wanted - await _stored(database):
+        if time.perf_counter() - began > _DRAIN_LIMIT_S:
+            break
+        await asyncio.sleep(1)
+    return len(missing), time.perf_counter() - began
+
+
+async def _measure(suite: Suite, database: URL, relay: Relay, seconds: float) -> int:
+    numbers = itertools.count()
+    program = await asyncio.to_thread(suite.start)
+    try:
+        relay.delay_s = _DELAY_S
+        capacity = await _load(suite.port, numbers, seconds / 2, connections=_CAPACITY_CONNECTIONS, interval_s=0)
+        taken_per_s = len(capacity.acknowledged) / _PER_WEBHOOK / (seconds / 2)
+        memory: list[float] = []
+        watching = asyncio.create_task(_watch_memory(psutil.Process(program.process.pid), memory))
+        interval_s = _CONNECTIONS / max(1.0, _TIMES * taken_per_s)
+        flood = await _load(suite.port, numbers, seconds, connections=_CONNECTIONS, interval_s=interval_s)
+        watching.cancel()
+        relay.delay_s = 0.0
+        after = await _load(suite.port, numbers, 2, connections=1, interval_s=0.1)
+        lost, drained_s = await _missing(database, capacity.acknowledged | flood.acknowledged | after.acknowledged)
+    finally:
+        await asyncio.to_thread(program.stop)
+    good_per_s = len(flood.acknowledged) / _PER_WEBHOOK / seconds
+    _tell("capacity", capacity, f"{taken_per_s:.0f} webhooks/s taken")
+    _tell(f"{_TIMES} times as many", flood, f"{good_per_s:.0f} webhooks/s taken")
+    _tell("afterwards", after, f"all stored {drained_s:.0f} s later")
+    sys.stdout.write(
+        f"memory MiB: {memory[0]:.0f} at the begin, {max(memory):.0f} at most, {memory[-1]:.0f} at the end\n"
+    )
+    ratio = good_per_s / taken_per_s if taken_per_s else 0.0
+    sys.stdout.write(f"goodput_ratio={ratio:.2f} refusal_p99_ms={flood.p99_ms(503):.0f} lost={lost}\n")
+    return lost
+
+
+def _tell(phase: str, answers: Answers, text: str) -> None:
+    counts = ", ".join(
+        f"{status}: {len(delays)} (p99 {answers.p99_ms(status):.0f} ms)" for status, delays in answers.delays.items()
+    )
+    errors = f", {dict(answers.errors)}" if answers.errors else ""
+    sys.stdout.write(f"{phase}: {text}; {counts}{errors}\n")
+
+
+async def _run(folder: Path, database: URL, seconds: float) -> int:
+    socket = Path(str(database.query["host"])) / f".s.PGSQL.{database.port or 5432}"
+    async with relaying(socket) as relay:
+        there = database.set(host="127.0.0.1", port=relay.port).set(query={})
+        return await _measure(Suite(folder, database=there), database, relay, seconds)
+
+
+def main() -> None:
+    """Measure; exit 1 when something that was acknowledged is lost."""
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60.0
+    with short_folder() as folder, postgres_server() as server, new_database(server) as database:
+        sys.exit(1 if asyncio.run(_run(folder, database, seconds)) else 0)
+
+
+if __name__ == "__main__":
+    main()
