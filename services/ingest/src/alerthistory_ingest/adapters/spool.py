@@ -43,6 +43,7 @@ _SCHEMA = """
         failures INTEGER NOT NULL,
         checksum INTEGER NOT NULL
     );
+    CREATE INDEX IF NOT EXISTS ix_payloads_order ON payloads (failures);
     CREATE TABLE IF NOT EXISTS damaged (id INTEGER PRIMARY KEY, body BLOB, checksum INTEGER);
 """
 _COLUMNS = "body, format, sender, received_us, received_nanos, traceparent, is_store_only, failures, checksum"
@@ -165,17 +166,22 @@ class SqliteSpool:
 
     def _oldest(self, file: sqlite3.Connection, max_count: int, max_bytes: int) -> list[Spooled]:
         found: list[Spooled] = []
+        damaged: list[int] = []
         size = 0
+        # Row by row: bodies may be large.
         rows = file.execute(f"SELECT id, {_COLUMNS} FROM payloads ORDER BY failures, id LIMIT ?", (max_count,))  # noqa: S608
-        for spool_id, *row in rows.fetchall():
+        for spool_id, *row in rows:
             spooled = _spooled(spool_id, row)
             if spooled is None:
-                self._give_up(file, spool_id)
+                damaged.append(spool_id)
                 continue
             size += _size(spooled)
             if found and size > max_bytes:
                 break
             found.append(spooled)
+        rows.close()
+        for spool_id in damaged:
+            self._give_up(file, spool_id)
         return found
 
     def _give_up(self, file: sqlite3.Connection, spool_id: int) -> None:
