@@ -87,7 +87,7 @@ def run_rounds(rounds: int, *, seed: int, report: bool = False, env: Mapping[str
             if report:
                 sys.stderr.write(f"\rround {number + 1}/{rounds}, acknowledged {len(outcome.acknowledged)} ")
         with suite.running():
-            _compare(suite, inbox, outcome)
+            compare(suite, inbox, outcome)
     return outcome
 
 
@@ -105,7 +105,7 @@ def _one_life(suite: Suite, prefix: str, life_s: float) -> set[str]:
     return set().union(*(sender.acknowledged for sender in senders))
 
 
-def _compare(suite: Suite, inbox: Inbox, outcome: Outcome) -> None:
+def compare(suite: Suite, inbox: Inbox, outcome: Outcome) -> None:
     """Wait until nothing is left to do, then look at the store and at what was delivered."""
     left = _left(suite)
     while left:

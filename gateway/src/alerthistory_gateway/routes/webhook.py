@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute
 
 from alerthistory.ingest.v1.ingest_service_pb2 import PAYLOAD_FORMAT_ALERTMANAGER
 from alerthistory_common.clock import Clock
+from alerthistory_common.crash_points import reach
 from alerthistory_common.errors import UnavailableError
 from alerthistory_gateway.admission import Admission
 from alerthistory_gateway.bodies import BodyReader
@@ -41,7 +42,9 @@ class WebhookEndpoint:
         started, moment = time.perf_counter(), self._clock.now()
         with self._admission.admit() as ticket:
             body = await self._bodies.read(request, on_bytes=ticket.grow)
+            reach("gateway.read")
             result = await self._take(body, sender_of(request))
+            reach("gateway.stored")
         if result.rejection:
             self._families.webhook_errors.inc()
             return refusal(400, result.rejection)

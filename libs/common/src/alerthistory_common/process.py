@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import structlog
 from prometheus_client import CollectorRegistry
 
+from alerthistory_common import crash_points
 from alerthistory_common.component import Component
 from alerthistory_common.exposure import check_exposure
 from alerthistory_common.metrics import metrics_port, new_registry
@@ -52,6 +53,7 @@ async def run_process(
     check_exposure(
         {f"{name} gRPC": grpc_listen, f"{name} metrics": metrics_listen, **(other_listeners or {})}, auth=settings.auth
     )
+    crash_points.arm(settings.crash_at)
     registry = new_registry()
     last_resort = _last_resort(settings)
     async with AsyncExitStack() as stack:

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, fie
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from alerthistory_common.crash_points import CrashPoint
 from alerthistory_common.database_urls import SharedDatabaseUrl
 
 PREFIX = "ALERTHISTORY_"
@@ -131,6 +132,9 @@ class CommonSettings(Settings):
         "",
         pattern=r"^(https?://.+)?$",
         description="OTLP/gRPC endpoint for traces, such as `http://jaeger:4317`; empty: no tracing.",
+    )
+    crash_at: Literal["", CrashPoint] = Field(
+        "", description="For tests: the step at which the process kills itself; empty: none."
     )
     drain_grace_s: float = Field(10.0, gt=0, le=600, description="Seconds that work in hand may take after SIGTERM.")
     drain_delay_s: float = Field(

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from alerthistory_common.batching import Batcher
 from alerthistory_common.clock import Clock
+from alerthistory_common.crash_points import reach
 from alerthistory_common.database import StoreRefusedError
 from alerthistory_history.domain.commit import refusal
 from alerthistory_history.domain.records import Recorded, ReportResult, Submission
@@ -43,7 +44,9 @@ class Committer:
 
     async def _commit_together(self, batch: Sequence[Submission]) -> Sequence[Recorded]:
         started = time.perf_counter()
+        reach("history.committing")
         commit = await self._store.record(batch, self._clock.now())
+        reach("history.committed")
         self._pulse.beat()
         count = sum(len(submission.reports) for submission in batch)
         self._observer.committed(commit, reports=count, seconds=time.perf_counter() - started)

@@ -6,6 +6,7 @@ from itertools import groupby
 
 import structlog
 
+from alerthistory_common.crash_points import reach
 from alerthistory_common.errors import AlertHistoryError, UnavailableError
 from alerthistory_ingest.application.ingest import Ingest, PayloadResult
 from alerthistory_ingest.domain.payload import Payload
@@ -61,11 +62,15 @@ class Intake:
     async def ingest(self, payloads: Sequence[Payload]) -> list[PayloadResult]:
         """Return one result per payload, once all of it is durable; raise UnavailableError when it is not."""
         read = await self._ingest.read(payloads)
+        reach("ingest.read")
         if not self._outage.is_on:
             try:
-                return await self._ingest.store(payloads, read)
+                results = await self._ingest.store(payloads, read)
             except UnavailableError as error:
                 await self._keep(payloads, error)
+            else:
+                reach("ingest.recorded")
+                return results
         else:
             await self._keep(payloads, None)
         return [self._ingest.kept(*each) for each in zip(payloads, read, strict=True)]
@@ -76,6 +81,7 @@ class Intake:
         except UnavailableError as error:
             self._meter.spooled("refused", len(payloads))
             raise UnavailableError(f"{cause or 'the history service is away'}; {error}") from error
+        reach("ingest.spooled")
         self._meter.spooled("spooled", len(payloads))
         if not self._outage.is_on:
             _LOG.warning("history is away: payloads go to the spool", error=str(cause))
@@ -136,5 +142,6 @@ class Replay:
             await self._spool.set_back(some[0].spool_id)
             return
         self._outage.end()
+        reach("ingest.replayed")
         await self._spool.remove([each.spool_id for each in some])
         self._meter.spooled("replayed", len(some))

@@ -13,6 +13,7 @@ import structlog
 from alerthistory_common.alerts import AlertEvent, Fingerprint, Verdict
 from alerthistory_common.batching import Batcher
 from alerthistory_common.clock import Clock
+from alerthistory_common.crash_points import reach
 from alerthistory_common.errors import AlertHistoryError
 from alerthistory_ingest.application.stages import BatchRules, Stages
 from alerthistory_ingest.domain.work import Judged, Lease, Work, WorkResult, retry_delay
@@ -251,13 +252,16 @@ class Pipeline:
     async def _process(self, work: Work) -> None:
         with self._tracer.processing(work.event, is_young=self._is_young(work.event)) as span:
             verdict = await self._classify(work, span)
+            reach("ingest.classified")
             targets = await self._publish(Judged(event=work.event, verdict=verdict), span)
             if targets is None:
                 self._meter.processed("released")
                 await self._give_back([work.lease], retry_delay(work.lease.attempt))
                 return
+            reach("ingest.published")
             self._tell(Processed(fingerprint=work.event.fingerprint, verdict=verdict, targets=targets))
             is_current = await self._complete(WorkResult(lease=work.lease, verdict=verdict))
+        reach("ingest.completed")
         self.completed += is_current
         self._meter.processed("completed" if is_current else "outdated")
 

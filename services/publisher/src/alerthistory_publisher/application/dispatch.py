@@ -10,6 +10,7 @@ import structlog
 
 from alerthistory_common.alerts import Instant
 from alerthistory_common.clock import Clock
+from alerthistory_common.crash_points import reach
 from alerthistory_common.errors import UnavailableError
 from alerthistory_publisher.application.lanes import Lane
 from alerthistory_publisher.application.pauses import Pauses
@@ -196,7 +197,9 @@ class Dispatcher:
             unwritable = Answer(outcome=Outcome.PERMANENT, text=f"the alert cannot be written as {target.format}")
             return next_step(claim, unwritable, now=now, backoff=self._backoff)
         with self._metrics.duration.labels(target.name).time():
+            reach("publisher.sending")
             answer = await self._sender.send(target, parcel)
+            reach("publisher.sent")
         return self._judge(claim, target, answer, began=now)
 
     def _judge(self, claim: Claim, target: Target, answer: Answer, *, began: Instant) -> Step:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from alerthistory_common.clock import Clock
+from alerthistory_common.crash_points import reach
 from alerthistory_publisher.application.filtering import Filtering
 from alerthistory_publisher.application.targets import TargetDirectory
 from alerthistory_publisher.domain.deliveries import (
@@ -55,6 +56,7 @@ class Publishing:
         ]
         if orders:
             await self._store.order(orders)
+            reach("publisher.ordered")
             self._wake()
         for each in publications:
             self._metrics.events.labels(each.event.kind.value).inc()
