@@ -20,19 +20,20 @@ from tests.suites import Suite
 _CRASH_LIMIT_S = 60
 _HELD_S = 10
 _LET_GO_S = 2
-_LIVES = 2
 # These are reached while history cannot write.
 _OF_SPOOL: tuple[CrashPoint, ...] = ("ingest.spooled", "ingest.replayed")
 
 
-def crash_at(point: CrashPoint, *, env: Mapping[str, str] | None = None, limit_s: float = _CRASH_LIMIT_S) -> Outcome:
-    """Return what became of the alerts posted to lives that ended at *point*; ``rounds`` says how many did."""
+def crash_at(
+    point: CrashPoint, *, lives: int = 2, env: Mapping[str, str] | None = None, limit_s: float = _CRASH_LIMIT_S
+) -> Outcome:
+    """Return what became of the alerts posted to lives that ended at *point*, as many as *lives*."""
     outcome = Outcome()
     with short_folder() as folder, open_inbox() as inbox:
         settings = {"ALERTHISTORY_PUBLISHER_TARGETS_FILE": str(inbox.write_targets(folder / "targets.yaml"))}
         suite = Suite(folder, env={**settings, **(env or {})})
         suite.run("alerthistory", "migrate")
-        for number in range(_LIVES):
+        for number in range(lives):
             outcome.acknowledged |= _one_life(suite, f"before-{number}", "", limit_s)
             outcome.rounds += 1
             outcome.acknowledged |= _one_life(suite, f"{number}", point, limit_s)
