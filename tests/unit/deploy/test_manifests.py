@@ -143,7 +143,8 @@ def test_services_without_a_database_know_no_database() -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_volume_mounted_is_there(service: str) -> None:
-    volumes = {each["name"] for each in pod(service)["volumes"]}
+    claims = only_kind(_workload(service), service)["spec"].get("volumeClaimTemplates", [])
+    volumes = {each["name"] for each in pod(service)["volumes"]} | {each["metadata"]["name"] for each in claims}
     assert {mount["name"] for each in containers(service) for mount in each["volumeMounts"]} == volumes
 
 
