@@ -21,10 +21,10 @@ import psycopg
 from sqlalchemy import URL
 
 from tests.databases import new_database, postgres_server
+from tests.fault_proxy import FaultProxy, fault_proxy
 from tests.load.posting import PLACE
 from tests.payloads import alert, webhook
 from tests.processes import short_folder
-from tests.relay import Relay, relaying
 from tests.suites import Suite
 
 _DELAY_S = 0.5
@@ -122,11 +122,11 @@ async def _missing(database: URL, acknowledged: set[int]) -> tuple[int, float]:
     return len(missing), time.perf_counter() - began
 
 
-async def _measure(suite: Suite, database: URL, relay: Relay, seconds: float) -> int:
+async def _measure(suite: Suite, database: URL, proxy: FaultProxy, seconds: float) -> int:
     numbers = itertools.count()
     program = await asyncio.to_thread(suite.start)
     try:
-        relay.delay_s = _DELAY_S
+        proxy.delay(_DELAY_S)
         capacity = await _load(suite.port, numbers, seconds / 2, connections=_CAPACITY_CONNECTIONS, interval_s=0)
         taken_per_s = len(capacity.acknowledged) / _PER_WEBHOOK / (seconds / 2)
         memory: list[float] = []
@@ -134,7 +134,7 @@ async def _measure(suite: Suite, database: URL, relay: Relay, seconds: float) ->
         interval_s = _CONNECTIONS / max(1.0, _TIMES * taken_per_s)
         flood = await _load(suite.port, numbers, seconds, connections=_CONNECTIONS, interval_s=interval_s)
         watching.cancel()
-        relay.delay_s = 0.0
+        proxy.heal()
         after = await _load(suite.port, numbers, 2, connections=1, interval_s=0.1)
         lost, drained_s = await _missing(database, capacity.acknowledged | flood.acknowledged | after.acknowledged)
     finally:
@@ -161,9 +161,9 @@ def _tell(phase: str, answers: Answers, text: str) -> None:
 
 async def _run(folder: Path, database: URL, seconds: float) -> int:
     socket = Path(str(database.query["host"])) / f".s.PGSQL.{database.port or 5432}"
-    async with relaying(socket) as relay:
-        there = database.set(host="127.0.0.1", port=relay.port).set(query={})
-        return await _measure(Suite(folder, database=there), database, relay, seconds)
+    with fault_proxy(socket) as proxy:
+        there = database.set(host="127.0.0.1", port=proxy.port).set(query={})
+        return await _measure(Suite(folder, database=there), database, proxy, seconds)
 
 
 def main() -> None:

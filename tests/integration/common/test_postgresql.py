@@ -3,7 +3,7 @@
 import asyncio
 import tempfile
 import warnings
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,9 @@ from alerthistory_common.postgresql import Pool
 from alerthistory_common.schema_version import require_current
 from alerthistory_common.settings import SettingsError
 from alerthistory_history.app import MIGRATIONS, SCHEMA
+from tests.fault_proxy import FaultProxy, fault_proxy
 from tests.processes import free_ports
 from tests.publishers import eventually
-from tests.relay import Relay, relaying
 
 SECRET = "s3cret-word"
 pytestmark = pytest.mark.timeout(60)
@@ -52,14 +52,14 @@ def server() -> Iterator[URL]:
 
 
 @pytest.fixture
-async def relay(server: URL) -> AsyncIterator[Relay]:
+def proxy(server: URL) -> Iterator[FaultProxy]:
     """Return a TCP port in front of the server."""
-    async with relaying(Path(str(server.query["host"])) / ".s.PGSQL.5432") as relay:
-        yield relay
+    with fault_proxy(Path(str(server.query["host"])) / ".s.PGSQL.5432") as proxy:
+        yield proxy
 
 
-def _over_tcp(server: URL, relay: Relay, **query: str) -> URL:
-    return server.set(host="127.0.0.1", port=relay.port).set(query=query)
+def _over_tcp(server: URL, proxy: FaultProxy, **query: str) -> URL:
+    return server.set(host="127.0.0.1", port=proxy.port).set(query=query)
 
 
 async def _problem(url: URL) -> str:
@@ -113,17 +113,17 @@ async def test_a_socket_that_is_not_there(server: URL) -> None:
     assert "is not there: start it" in await _problem(server.set(query={"host": "/nonexistent"}))
 
 
-async def test_a_server_without_tls(server: URL, relay: Relay) -> None:
-    assert "offers no TLS" in await _problem(_over_tcp(server, relay, sslmode="require"))
+async def test_a_server_without_tls(server: URL, proxy: FaultProxy) -> None:
+    assert "offers no TLS" in await _problem(_over_tcp(server, proxy, sslmode="require"))
 
 
 async def test_a_read_only_standby(server: URL) -> None:
     assert "takes no writes, as a standby does" in await _problem(server.set(database="standby"))
 
 
-async def test_a_server_that_hangs(server: URL, relay: Relay) -> None:
-    relay.stop()
-    assert "does not answer in time" in await _problem(_over_tcp(server, relay))
+async def test_a_server_that_hangs(server: URL, proxy: FaultProxy) -> None:
+    proxy.hang()
+    assert "does not answer in time" in await _problem(_over_tcp(server, proxy))
 
 
 @pytest.mark.parametrize(("version", "is_refused"), [((14, 22), True), ((15, 0), False), ((18, 1), False)])
@@ -138,18 +138,18 @@ async def test_a_database_without_tables_names_the_command(server: URL) -> None:
         assert database.server_version is not None
 
 
-async def test_an_outage_is_logged_once_and_its_end_once(server: URL, relay: Relay) -> None:
+async def test_an_outage_is_logged_once_and_its_end_once(server: URL, proxy: FaultProxy) -> None:
     pool = Pool(min_size=0, connect_timeout_s=2, timeout_s=0.5)
-    async with open_database(_over_tcp(server, relay), schema="public", pool=pool) as database:
+    async with open_database(_over_tcp(server, proxy), schema="public", pool=pool) as database:
         assert await _one(database) == 1
         await _terminate(server, "alerthistory-public")
-        relay.stop()
+        proxy.hang()
         with capture_logs() as logs:
             for _ in range(2):
                 with pytest.raises(StoreUnavailableError, match=r"^the database does not answer$"):
                     await _one(database)
             assert "does not answer in time" in database.problem
-            relay.go_on()
+            proxy.heal()
             assert await _one(database) == await _one(database) == 1
     assert [line["event"] for line in logs] == ["the database is away", "the database is back"]
     assert not database.problem
