@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from alerthistory_common.database_problems import problem_of
 from alerthistory_common.database_urls import parse
 from alerthistory_common.errors import AlertHistoryError, StoreUnavailableError
+from alerthistory_common.insistence import limited
 from alerthistory_common.postgresql import Pool, open_engine
 from alerthistory_common.settings import CommonSettings
 
@@ -60,10 +61,11 @@ class Database:
     Callers learn only that it is; why stands in ``problem``, and once in the log.
     """
 
-    def __init__(self, reader: AsyncEngine, writer: AsyncEngine, *, open_limit_s: float | None = None) -> None:
+    def __init__(self, reader: AsyncEngine, writer: AsyncEngine, *, pool: Pool | None = None) -> None:
         self._reader = reader
         self._writer = writer
-        self._open_limit_s = open_limit_s
+        self._open_limit_s = pool.open_limit_s if pool else None
+        self._work_limit_s = pool.work_limit_s if pool else None
         self.problem = ""
 
     @property
@@ -119,10 +121,11 @@ class Database:
     async def _connected(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         connection = engine.connect()
         # A server that hangs does not even answer whether a kept connection still works.
-        async with asyncio.timeout(self._open_limit_s):
+        async with limited(self._open_limit_s):
             await connection.start()
         try:
-            yield connection
+            async with limited(self._work_limit_s):
+                yield connection
         finally:
             await connection.close()
 
@@ -154,7 +157,7 @@ async def open_database(url: URL, *, schema: str, pool: Pool | None = None) -> A
     if url.get_backend_name() == "postgresql":
         pool = pool or Pool()
         async with open_engine(url, schema=schema, pool=pool) as engine:
-            yield Database(engine, engine, open_limit_s=pool.open_limit_s)
+            yield Database(engine, engine, pool=pool)
         return
     engines = _sqlite_engines(url)
     try:

@@ -36,6 +36,11 @@ class Pool:
         """Seconds that getting a connection may take: a place in the pool, and several servers that may be tried."""
         return self.timeout_s + _SERVERS_TRIED * self.connect_timeout_s
 
+    @property
+    def work_limit_s(self) -> float:
+        """Seconds that a transaction may take when the server does not end its statements itself, because it hangs."""
+        return 2 * self.statement_timeout_s
+
     @classmethod
     def of(cls, common: CommonSettings) -> "Pool":
         """Return what *common* says."""
