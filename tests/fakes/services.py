@@ -65,6 +65,7 @@ class FakeHistory(HistoryServiceServicer):
     is_down: bool = False
     is_odd: bool = False
     refuse_names: frozenset[str] = frozenset()
+    record_s: float = 0.0
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     reports: list[alert_pb2.Report] = field(default_factory=list)
     record_calls: list[history_pb.RecordAlertsRequest] = field(default_factory=list)
@@ -88,6 +89,7 @@ class FakeHistory(HistoryServiceServicer):
     ) -> history_pb.RecordAlertsResponse:
         self.record_calls.append(request)
         await self.gate.wait()
+        await asyncio.sleep(self.record_s)
         self._check()
         results = [self._record(report, request.store_only) for report in request.reports]
         for payload in request.quarantine:

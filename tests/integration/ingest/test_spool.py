@@ -7,6 +7,8 @@ import grpc
 import pytest
 
 from alerthistory.ingest.v1 import ingest_service_pb2 as pb
+from alerthistory_common.alert_codec import timestamp
+from alerthistory_common.alerts import Instant
 from alerthistory_common.clock import SystemClock
 from tests.integration.ingest.harness import TIMEOUT_S, House, alert, open_house, payload, until, webhook
 
@@ -78,6 +80,34 @@ async def test_a_history_that_is_slow_takes_what_is_replayed() -> None:
         await _until_replayed(house)
         assert house.metric('alerthistory_ingest_spooled_payloads_total{outcome="replayed"}') == 1
         assert len(house.history.record_calls) == calls + 1
+
+
+async def test_a_history_that_is_slow_is_not_back() -> None:
+    async with open_house(record_limit_s=0.4) as house:
+        house.history.record_s = 0.5
+        await house.ingest(webhook([alert("first")]))
+        await until(lambda: len(house.history.record_calls) == 2)
+        await house.ingest(webhook([alert("second")]))
+        await until(lambda: house.metric('alerthistory_ingest_spooled_payloads_total{outcome="replayed"}') == 1)
+        began = asyncio.get_running_loop().time()
+        await house.ingest(webhook([alert("third")]))
+        assert asyncio.get_running_loop().time() - began < 0.3
+        house.history.record_s = 0.0
+        await _until_replayed(house)
+        spooled = 'alerthistory_ingest_spooled_payloads_total{outcome="spooled"}'
+        assert house.metric(spooled) == 3
+        await house.ingest(webhook([alert("fourth")]))
+        assert house.metric(spooled) == 3
+
+
+async def test_a_webhook_that_has_waited_before_waits_the_less_for_history() -> None:
+    async with open_house(record_limit_s=5) as house:
+        house.history.gate.clear()
+        began = SystemClock().now()
+        await house.ingest(webhook([alert("A")]), received_at=timestamp(Instant(began.micros - 4_000_000)))
+        assert 0.9 < (SystemClock().now().micros - began.micros) / 1_000_000 < 3
+        house.history.gate.set()
+        await _until_replayed(house)
 
 
 async def test_what_is_spooled_outlives_the_process() -> None:

@@ -92,8 +92,8 @@ async def open_ingest(
         ):
             meter.watch_spool(lambda: spool.state, clock)
             rules, limit_s = _reading_rules(settings), settings.record_limit_s
-            processed = Ingest(within(records.submit, limit_s), rules, tracer, meter)
-            ingest = Ingest(within(webhook_records.submit, limit_s), rules, tracer, meter)
+            processed = Ingest(within(records.submit, limit_s, clock), rules, tracer, meter)
+            ingest = Ingest(within(webhook_records.submit, limit_s, clock), rules, tracer, meter)
             outage = Outage()
             intake = Intake(ingest, spool, outage, meter, is_store_only=is_store_only)
             processing = Processing(
@@ -102,7 +102,7 @@ async def open_ingest(
                 judge,
                 limit_s=settings.process_timeout_s,
             )
-            quarantine = Quarantine(store, ingest, clock)
+            quarantine = Quarantine(store, Ingest(webhook_records.submit, rules, tracer, meter), clock)
             servicer = IngestServicer(intake, processing, Importing(store, meter), quarantine, pipeline, spool, clock)
             replay = Replay(
                 spool,
@@ -112,6 +112,7 @@ async def open_ingest(
                     only: Ingest(alone(recorder(patient_store, is_store_only=only)), rules, tracer, meter)
                     for only in (False, True)
                 },
+                prompt_s=limit_s / 2,
             )
             tasks.create_task(pipeline.poll())
             replaying = tasks.create_task(replay.run())

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import chain, pairwise
 
 from alerthistory_common.alerts import Report
+from alerthistory_common.clock import Clock
 from alerthistory_common.errors import DeadlineExceededError, UnavailableError
 from alerthistory_ingest.application.pipeline import Pipeline
 from alerthistory_ingest.domain.quarantine import Quarantined
@@ -14,6 +15,7 @@ from alerthistory_ingest.ports import History, Meter, Outcome, Tracer
 
 MAX_WEIGHT = 5000
 _BYTES_PER_UNIT = 4096
+_MICROS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,20 +103,26 @@ def alone(recorder: Recorder) -> Record:
     return record
 
 
-def within(record: Record, limit_s: float) -> Record:
-    """Return *record*, which raises UnavailableError when it takes longer than *limit_s*.
+def within(record: Record, limit_s: float, clock: Clock) -> Record:
+    """Return *record*, which raises UnavailableError when reports are not stored *limit_s* after they were received.
 
-    What was handed over may still be stored: to record it again changes nothing.
+    They may have waited before they came here, but get a tenth of that anyhow. What was handed over may still be
+    stored: to record it again changes nothing.
     """
 
     async def timely(submission: Submission) -> Sequence[Outcome]:
         try:
-            async with asyncio.timeout(limit_s):
+            async with asyncio.timeout(max(limit_s / 10, limit_s - _waited_s(submission, clock))):
                 return await record(submission)
         except TimeoutError as error:
             raise UnavailableError(f"the history service has not stored the alerts within {limit_s} s") from error
 
     return timely
+
+
+def _waited_s(submission: Submission, clock: Clock) -> float:
+    now = clock.now().micros
+    return max(0, now - min((report.received_at.micros for report in submission.reports), default=now)) / _MICROS
 
 
 def cut(reports: Iterable[Report], quarantine: Iterable[Quarantined] = ()) -> list[Submission]:
