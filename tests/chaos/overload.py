@@ -1,18 +1,22 @@
 """Far more webhooks than can be stored, with PostgreSQL slowed down: ``python -m tests.chaos.overload [SECONDS]``.
 
 First as many as one delayed database takes, then ten times as many webhooks per second, over more connections than the
-gateway lets in at a time. Prints what was answered, how fast refusals were, how much memory it took, and whether all
-that was acknowledged is stored afterwards. The last line is ``goodput_ratio=… refusal_p99_ms=… lost=…``.
+gateway lets in at a time; meanwhile a real Alertmanager has alerts to tell, and a patient client, a process of its own,
+measures how fast it is refused. Prints what was answered, how much memory the five processes took, and whether all that
+was acknowledged, and all that Alertmanager was told, is stored afterwards. The last line is
+``goodput_ratio=… refusal_p99_ms=… alertmanager_missing=… lost=…``.
 """
 
 import asyncio
 import itertools
 import json
+import multiprocessing
 import statistics
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +25,7 @@ import psycopg
 from sqlalchemy import URL
 
 from tests.databases import new_database, postgres_server
+from tests.fakes.alertmanager import Alertmanager, alertmanager
 from tests.fault_proxy import FaultProxy, fault_proxy
 from tests.load.posting import PLACE
 from tests.payloads import alert, webhook
@@ -34,6 +39,11 @@ _CONNECTIONS = 1200
 _TIMES = 10
 _DRAIN_LIMIT_S = 300.0
 _MIB = 1024 * 1024
+_PROBES = 4
+_PROBE_INTERVAL_S = 0.05
+_PROBED_FROM = 500_000_000
+_TOLD = 200
+_TOLD_NAME = "Told%d"
 
 
 @dataclass
@@ -98,57 +108,112 @@ async def _load(port: int, numbers: Iterator[int], seconds: float, *, connection
     return answers
 
 
+def _probe(port: int, seconds: float) -> Answers:
+    """Post a webhook now and then."""
+    numbers = itertools.count(_PROBED_FROM)
+    return asyncio.run(_load(port, numbers, seconds, connections=_PROBES, interval_s=_PROBE_INTERVAL_S))
+
+
 async def _watch_memory(process: psutil.Process, found: list[float]) -> None:
     while True:
-        found.append(process.memory_info().rss / _MIB)
+        processes = [process, *process.children(recursive=True)]
+        found.append(sum(each.memory_info().rss for each in processes) / _MIB)
         await asyncio.sleep(1)
 
 
 async def _stored(database: URL) -> set[str]:
     libpq = database.set(drivername="postgresql").render_as_string(hide_password=False)
     async with await psycopg.AsyncConnection.connect(libpq) as connection:
-        rows = await connection.execute("SELECT fingerprint FROM history.occurrences")
+        rows = await connection.execute(
+            "SELECT fingerprint FROM history.occurrences UNION SELECT alert_name FROM history.alerts"
+        )
         return {fingerprint for (fingerprint,) in await rows.fetchall()}
 
 
-async def _missing(database: URL, acknowledged: set[int]) -> tuple[int, float]:
-    """Return how many of the acknowledged alerts are never stored, and after how many seconds the others are."""
-    wanted = {PLACE % number for number in acknowledged}
+async def _missing(database: URL, wanted: set[str]) -> tuple[set[str], float]:
+    """Return which alerts are never stored, by fingerprint or name, and after how many seconds the others are."""
     began = time.perf_counter()
     while missing := wanted - await _stored(database):
         if time.perf_counter() - began > _DRAIN_LIMIT_S:
             break
         await asyncio.sleep(1)
-    return len(missing), time.perf_counter() - began
+    return missing, time.perf_counter() - began
 
 
-async def _measure(suite: Suite, database: URL, proxy: FaultProxy, seconds: float) -> int:
+def _tell_alertmanager(sender: Alertmanager, seconds: float) -> None:
+    """Let Alertmanager have something to say all the while."""
+    for number in range(_TOLD):
+        sender.post({"alertname": _TOLD_NAME % number})
+        time.sleep(seconds / _TOLD)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What an overload did. Rates in webhooks per second, memory in MiB once a second."""
+
+    capacity: Answers
+    flood: Answers
+    probe: Answers
+    after: Answers
+    capacity_per_s: float
+    good_per_s: float
+    memory: list[float]
+    lost: int
+    unheard: int
+    drained_s: float
+
+
+async def _measure(suite: Suite, database: URL, proxy: FaultProxy, seconds: float) -> Seen:
     numbers = itertools.count()
     program = await asyncio.to_thread(suite.start)
+    memory: list[float] = []
+    watching = asyncio.create_task(_watch_memory(psutil.Process(program.process.pid), memory))
     try:
         proxy.delay(_DELAY_S)
         capacity = await _load(suite.port, numbers, seconds / 2, connections=_CAPACITY_CONNECTIONS, interval_s=0)
-        taken_per_s = len(capacity.acknowledged) / _PER_WEBHOOK / (seconds / 2)
-        memory: list[float] = []
-        watching = asyncio.create_task(_watch_memory(psutil.Process(program.process.pid), memory))
-        interval_s = _CONNECTIONS / max(1.0, _TIMES * taken_per_s)
-        flood = await _load(suite.port, numbers, seconds, connections=_CONNECTIONS, interval_s=interval_s)
-        watching.cancel()
-        proxy.heal()
-        after = await _load(suite.port, numbers, 2, connections=1, interval_s=0.1)
-        lost, drained_s = await _missing(database, capacity.acknowledged | flood.acknowledged | after.acknowledged)
+        capacity_per_s = len(capacity.acknowledged) / _PER_WEBHOOK / (seconds / 2)
+        interval_s = _CONNECTIONS / max(1.0, _TIMES * capacity_per_s)
+        with alertmanager(suite.folder / "alertmanager", webhook=f"{suite.url}/webhook") as sender:
+            telling = asyncio.create_task(asyncio.to_thread(_tell_alertmanager, sender, seconds))
+            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as others:
+                probing = asyncio.get_running_loop().run_in_executor(others, _probe, suite.port, seconds)
+                flood = await _load(suite.port, numbers, seconds, connections=_CONNECTIONS, interval_s=interval_s)
+                probe = await probing
+            await telling
+            proxy.heal()
+            after = await _load(suite.port, numbers, 2, connections=1, interval_s=0.1)
+            acknowledged = set().union(*(each.acknowledged for each in (capacity, flood, probe, after)))
+            told = {_TOLD_NAME % number for number in range(_TOLD)}
+            missing, drained_s = await _missing(database, {PLACE % number for number in acknowledged} | told)
     finally:
+        watching.cancel()
         await asyncio.to_thread(program.stop)
-    good_per_s = len(flood.acknowledged) / _PER_WEBHOOK / seconds
-    _tell("capacity", capacity, f"{taken_per_s:.0f} webhooks/s taken")
-    _tell(f"{_TIMES} times as many", flood, f"{good_per_s:.0f} webhooks/s taken")
-    _tell("afterwards", after, f"all stored {drained_s:.0f} s later")
-    sys.stdout.write(
-        f"memory MiB: {memory[0]:.0f} at the begin, {max(memory):.0f} at most, {memory[-1]:.0f} at the end\n"
+    return Seen(
+        capacity=capacity,
+        flood=flood,
+        probe=probe,
+        after=after,
+        capacity_per_s=capacity_per_s,
+        good_per_s=len(flood.acknowledged) / _PER_WEBHOOK / seconds,
+        memory=memory,
+        lost=len(missing - told),
+        unheard=len(missing & told),
+        drained_s=drained_s,
     )
-    ratio = good_per_s / taken_per_s if taken_per_s else 0.0
-    sys.stdout.write(f"goodput_ratio={ratio:.2f} refusal_p99_ms={flood.p99_ms(503):.0f} lost={lost}\n")
-    return lost
+
+
+def _report(seen: Seen) -> None:
+    _tell("capacity", seen.capacity, f"{seen.capacity_per_s:.0f} webhooks/s taken")
+    _tell(f"{_TIMES} times as many", seen.flood, f"{seen.good_per_s:.0f} webhooks/s taken")
+    _tell("meanwhile", seen.probe, "a patient client")
+    _tell("afterwards", seen.after, f"all stored {seen.drained_s:.0f} s later")
+    curve = " ".join(f"{each:.0f}" for each in seen.memory[:: max(1, len(seen.memory) // 20)])
+    sys.stdout.write(f"memory in MiB over time: {curve}; {max(seen.memory):.0f} at most\n")
+    ratio = seen.good_per_s / seen.capacity_per_s if seen.capacity_per_s else 0.0
+    sys.stdout.write(
+        f"goodput_ratio={ratio:.2f} refusal_p99_ms={seen.probe.p99_ms(503):.0f} "
+        f"alertmanager_missing={seen.unheard} lost={seen.lost}\n"
+    )
 
 
 def _tell(phase: str, answers: Answers, text: str) -> None:
@@ -159,18 +224,23 @@ def _tell(phase: str, answers: Answers, text: str) -> None:
     sys.stdout.write(f"{phase}: {text}; {counts}{errors}\n")
 
 
-async def _run(folder: Path, database: URL, seconds: float) -> int:
+async def _run(folder: Path, database: URL, seconds: float) -> Seen:
     socket = Path(str(database.query["host"])) / f".s.PGSQL.{database.port or 5432}"
     with fault_proxy(socket) as proxy:
         there = database.set(host="127.0.0.1", port=proxy.port).set(query={})
-        return await _measure(Suite(folder, database=there), database, proxy, seconds)
+        suite = Suite(folder, form="services", database=there)
+        await asyncio.to_thread(suite.run, "alerthistory", "migrate")
+        return await _measure(suite, database, proxy, seconds)
 
 
 def main() -> None:
-    """Measure; exit 1 when something that was acknowledged is lost."""
+    """Measure; exit 1 when something that was acknowledged is lost, refused wrongly, or never heard."""
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60.0
     with short_folder() as folder, postgres_server() as server, new_database(server) as database:
-        sys.exit(1 if asyncio.run(_run(folder, database, seconds)) else 0)
+        seen = asyncio.run(_run(folder, database, seconds))
+    _report(seen)
+    wrong = seen.flood.delays.keys() - {200, 503}
+    sys.exit(1 if seen.lost or seen.unheard or wrong or not seen.flood.acknowledged else 0)
 
 
 if __name__ == "__main__":
