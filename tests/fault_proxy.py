@@ -139,12 +139,14 @@ class FaultProxy:
         return await asyncio.open_connection("127.0.0.1", self._upstream)
 
     async def _pass_on(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
+        try:
             while data := await source.read(_CHUNK):
                 await self._passes.wait()
                 sink.write(data)
                 await sink.drain()
             sink.write_eof()
+        except OSError:  # The client broke the connection: the server must hear of it.
+            sink.transport.abort()
 
     async def _pass_answers(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         """Pass answers on until the server has said all, each as much later as it has to be, and none later still."""

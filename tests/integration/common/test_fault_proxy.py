@@ -1,6 +1,7 @@
 """The proxy that breaks things does break them, and only as it says: else the tests that use it prove nothing."""
 
 import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -59,6 +60,13 @@ def _receive(client: socket.socket, count: int) -> bytes:
     while len(received) < count and (data := client.recv(count - len(received))):
         received += data
     return received
+
+
+def test_a_client_that_breaks_its_connection_ends_that_to_the_server(proxy: FaultProxy) -> None:
+    with _client(proxy) as client:
+        _ask(client)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    until(lambda: not proxy.connections, saying="the connection has ended")
 
 
 def test_bytes_pass_in_both_directions(proxy: FaultProxy) -> None:

@@ -60,7 +60,7 @@ class IngestSettings(Settings):
         5.0,
         gt=0,
         le=60,
-        description="Seconds after its receipt at which a webhook that history has not stored goes to the spool instead.",
+        description="Seconds after its receipt at which a webhook that history has not stored is spooled instead.",
     )
     spool_max_bytes: int = Field(
         1 << 30,
