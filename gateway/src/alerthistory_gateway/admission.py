@@ -12,6 +12,11 @@ from alerthistory_common.errors import UnavailableError
 class OverloadedError(UnavailableError):
     """There is more in hand than fits; senders that try again in a moment lose nothing."""
 
+    @classmethod
+    def of_requests(cls) -> "OverloadedError":
+        """Return the error of too many requests."""
+        return cls("too many requests are in hand; try again", retry_after=timedelta(seconds=1))
+
 
 class Ticket:
     """The right of one request to be in hand, and what it takes."""
@@ -36,11 +41,16 @@ class Admission:
         self._requests = 0
         self._bytes = 0
 
+    @property
+    def is_full(self) -> bool:
+        """Whether as many requests are in hand as may be."""
+        return self._requests >= self._max_requests
+
     @contextmanager
     def admit(self) -> Iterator[Ticket]:
         """Yield the ticket of one request; raise OverloadedError when there are too many."""
-        if self._requests >= self._max_requests:
-            raise OverloadedError("too many requests are in hand; try again", retry_after=timedelta(seconds=1))
+        if self.is_full:
+            raise OverloadedError.of_requests()
         self._requests += 1
         self._gauge.set(self._requests)
         ticket = Ticket(self)

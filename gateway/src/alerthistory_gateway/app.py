@@ -40,8 +40,12 @@ from alerthistory_gateway.routes.report import ReportEndpoint
 from alerthistory_gateway.routes.universal_webhook import UniversalWebhookEndpoints
 from alerthistory_gateway.routes.webhook import WebhookEndpoint
 from alerthistory_gateway.settings import GatewaySettings
+from alerthistory_gateway.shedding import Shedding
 from alerthistory_gateway.tracing import traced
 from alerthistory_gateway.wiring import WiringReader
+
+# What Alertmanager and Prometheus post to, again and again until it is taken.
+_SHED = frozenset({"/webhook", "/api/v2/alerts"})
 
 
 @asynccontextmanager
@@ -64,9 +68,15 @@ async def open_gateway(
         async with open_intake(
             services, settings=settings, telemetry=host.telemetry, metrics=metrics, clock=SystemClock()
         ) as intake:
-            routes = _routes(services, settings, intake, readiness, metrics, connections)
+            admission = Admission(
+                max_requests=settings.webhook_concurrency,
+                max_bytes=settings.max_pending_bytes,
+                gauge=metrics.webhooks_in_hand,
+            )
+            routes = _routes(services, settings, intake, admission, readiness, metrics, connections)
             app = traced(_behind_middleware(LegacyRouter(routes), metrics), host.telemetry)
-            async with serve_http(RequestId(app), listener, settings) as server:
+            shedding = Shedding(RequestId(app), admission, metrics, paths=_SHED)
+            async with serve_http(shedding, listener, settings) as server:
                 connections.server = server
                 yield Component(name="gateway", is_ready=readiness.is_ready, drain=server.drain)
 
@@ -89,6 +99,7 @@ def _routes(
     services: Services,
     settings: GatewaySettings,
     intake: Intake,
+    admission: Admission,
     readiness: Readiness,
     metrics: GatewayMetrics,
     connections: _Connections,
@@ -98,11 +109,6 @@ def _routes(
     families = MetricFamilies()
     families.started.set(clock.now().micros / 1_000_000)
     bodies = BodyReader(max_bytes=settings.max_body_bytes, timeout_s=settings.request_timeout_s)
-    admission = Admission(
-        max_requests=settings.webhook_concurrency,
-        max_bytes=settings.max_pending_bytes,
-        gauge=metrics.webhooks_in_hand,
-    )
     limit_s = settings.request_timeout_s
     webhook = WebhookEndpoint(intake=intake, admission=admission, bodies=bodies, families=families, clock=clock)
     health = HealthEndpoints(readiness, clock=clock)

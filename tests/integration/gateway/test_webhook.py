@@ -198,11 +198,16 @@ async def test_too_many_webhooks_in_hand_are_refused_at_once(suite: FakeSuite, o
         waiting = [asyncio.create_task(gateway.client.post("/webhook", content=BODY)) for _ in range(2)]
         await _until(lambda: _in_hand(gateway) == 2)
         refused = await gateway.client.post("/webhook", content=BODY)
+        of_a_page = await gateway.client.post("/webhook", content=BODY, headers={"origin": "https://example.org"})
+        looked_at = await gateway.client.get("/healthz")
         suite.ingest.gate.set()
         answers = await asyncio.gather(*waiting)
         after = await gateway.client.post("/webhook", content=BODY)
-    assert refused.status_code == 503
-    assert refused.headers["retry-after"] == "1"
+    assert refused.status_code == of_a_page.status_code == 503
+    assert refused.headers["retry-after"] == of_a_page.headers["retry-after"] == "1"
+    assert refused.content == of_a_page.content
+    assert of_a_page.headers["access-control-allow-origin"] == "*"
+    assert looked_at.status_code == 200
     assert [answer.status_code for answer in (*answers, after)] == [200, 200, 200]
 
 
