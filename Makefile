@@ -129,6 +129,7 @@ chaos: $(SETUP_STAMP) ## Crash PostgreSQL 10 times under load, kill all programs
 	$(BIN)/python -m tests.chaos.outages $(or $(OUTAGES),10) $(or $(OUTAGE_S),20)
 	$(BIN)/python -m tests.chaos.crash_points
 	$(BIN)/python -m tests.chaos.alertmanager_pair
+	$(BIN)/python -m tests.chaos.rolling_restarts $(or $(ROUNDS),20)
 	$(BIN)/python -m tests.chaos.overload
 
 chaos-quick: $(SETUP_STAMP) ## The same, twice for 4 s (under 50 s)

@@ -9,15 +9,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-import psycopg
-from sqlalchemy import URL
-
 from tests.chaos.crashing_postgres import crashing_postgres
+from tests.chaos.stores import wait_until_all_is_done, what_became_of
 from tests.e2e.kill_rounds import Outcome, Sender
-from tests.fakes.inbox import Inbox, open_inbox
+from tests.fakes.inbox import open_inbox
 from tests.processes import short_folder
 from tests.suites import Suite
 
@@ -25,7 +23,6 @@ _SENDERS = 4
 _BEFORE_S = 1.0
 # For answers that were on their way when PostgreSQL crashed.
 _ANSWERS_S = 0.3
-_STANDSTILL_LIMIT_S = 60
 
 
 @dataclass
@@ -64,7 +61,8 @@ def run_outages(
                 time.sleep(_BEFORE_S)
             if report:
                 sys.stderr.write(f"\routage {number + 1}/{outages}, acknowledged {len(outcome.acknowledged)} ")
-        _compare(postgres.url, inbox, outcome)
+        wait_until_all_is_done(postgres.url, outcome.acknowledged)
+        what_became_of(postgres.url, inbox, outcome)
         program.stop()
     return outcome
 
@@ -83,46 +81,6 @@ def _posting(suite: Suite, prefix: str, outcome: Outcome) -> Iterator[Callable[[
         for sender in senders:
             sender.join()
             outcome.acknowledged |= sender.acknowledged
-
-
-def _compare(url: URL, inbox: Inbox, outcome: Outcome) -> None:
-    """Wait until nothing is left to do, then look at the store and at what was delivered."""
-    with ExitStack() as stack:
-        libpq = url.set(drivername="postgresql").render_as_string(hide_password=False)
-        connection = stack.enter_context(psycopg.connect(libpq, autocommit=True))
-
-        def counts(query: str) -> dict[str, int]:
-            return dict(connection.execute(query).fetchall())
-
-        def stored() -> dict[str, int]:
-            return counts("SELECT fingerprint, count(*) FROM history.occurrences GROUP BY 1")
-
-        def left() -> int:
-            waiting = counts(
-                "SELECT 'work', count(*) FROM history.work"
-                " UNION ALL SELECT 'deliveries', count(*) FROM publisher.deliveries WHERE state = 'pending'"
-            )
-            return 2 * waiting["work"] + waiting["deliveries"] + len(outcome.acknowledged - stored().keys())
-
-        _wait_while_it_shrinks(left)
-        fired = counts(
-            "SELECT a.fingerprint, count(*) FROM history.events e JOIN history.alerts a USING (fp_hash)"
-            " WHERE e.kind = 'fired' GROUP BY 1"
-        )
-        found = stored()
-    delivered = {each.fingerprint for each in inbox.delivered}
-    outcome.not_stored_once = {each for each in outcome.acknowledged if found.get(each) != 1}
-    outcome.not_fired_once = {each for each in outcome.acknowledged if fired.get(each) != 1}
-    outcome.not_delivered = outcome.acknowledged - delivered
-
-
-def _wait_while_it_shrinks(left: Callable[[], int]) -> None:
-    """Wait until nothing is left, or as much as before: what is missing then is told as lost."""
-    before, since = left(), time.monotonic()
-    while before and time.monotonic() - since < _STANDSTILL_LIMIT_S:
-        time.sleep(0.2)
-        if (now := left()) < before:
-            before, since = now, time.monotonic()
 
 
 def main() -> None:

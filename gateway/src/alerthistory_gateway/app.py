@@ -16,6 +16,7 @@ from alerthistory_gateway.authentication import Authentication
 from alerthistory_gateway.bodies import BodyReader
 from alerthistory_gateway.clients import Services
 from alerthistory_gateway.errors import ErrorAnswers
+from alerthistory_gateway.farewell import Farewell
 from alerthistory_gateway.http_server import HttpServer, bind, serve_http
 from alerthistory_gateway.intake import Intake, open_intake
 from alerthistory_gateway.legacy.cors import Cors
@@ -75,10 +76,10 @@ async def open_gateway(
             )
             routes = _routes(services, settings, intake, admission, readiness, metrics, connections)
             app = traced(_behind_middleware(LegacyRouter(routes), metrics), host.telemetry)
-            shedding = Shedding(RequestId(app), admission, metrics, paths=_SHED)
-            async with serve_http(shedding, listener, settings) as server:
+            farewell = Farewell(Shedding(RequestId(app), admission, metrics, paths=_SHED))
+            async with serve_http(farewell, listener, settings) as server:
                 connections.server = server
-                yield Component(name="gateway", is_ready=readiness.is_ready, drain=server.drain)
+                yield Component(name="gateway", is_ready=readiness.is_ready, leave=farewell.begin, drain=server.drain)
 
 
 class _Connections:

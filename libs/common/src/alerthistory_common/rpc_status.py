@@ -33,7 +33,8 @@ def to_status(error: errors.AlertHistoryError) -> status_pb2.Status:
 def from_rpc_error(error: grpc.aio.AioRpcError) -> errors.AlertHistoryError:
     """Return the error of our tree that a failed call stands for.
 
-    The class is found by reason, then by code; a code that is not in the tree becomes InternalError.
+    The class is found by reason, then by code; a code that is not in the tree becomes InternalError. Calls that we
+    cancel ourselves do not come here: CANCELLED is a server's that ended with the call in hand.
     """
     status = rpc_status.from_call(error)
     details = status.details if status is not None else ()
@@ -61,6 +62,8 @@ def _append(
 
 
 def _class_of(reason: str, code: str) -> type[errors.AlertHistoryError]:
+    if code == grpc.StatusCode.CANCELLED.name:
+        return errors.UnavailableError
     candidates = list(_tree(errors.AlertHistoryError))
     for cls in candidates:
         if reason and cls.reason == reason and cls.code == code:

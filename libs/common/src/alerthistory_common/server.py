@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 
@@ -22,6 +23,7 @@ _LOG = structlog.get_logger(__name__)
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _READY_INTERVAL_S = 1.0
 _UNREADY_INTERVAL_S = 0.1
+_QUIET_S = 0.3
 _OPTIONS: list[tuple[str, int]] = [
     # Without this a second process on the same port starts, and takes half the connections.
     ("grpc.so_reuseport", 0),
@@ -49,10 +51,14 @@ class RpcServer:
     async def stop(self, grace_s: float) -> None:
         """Refuse new calls, let those in flight finish, and cancel what is left after *grace_s*.
 
-        ``Server.stop`` alone would wait the whole grace for an open health watch.
+        ``Server.stop`` alone would wait the whole grace for an open health watch. Calls that were on their way when
+        clients learned that we leave are still taken, and count when they begin.
         """
         stopping = asyncio.ensure_future(self._server.stop(grace_s))
-        while self._calls.in_flight and not stopping.done():
+        quiet_since = time.monotonic()
+        while time.monotonic() - quiet_since < _QUIET_S and not stopping.done():
+            if self._calls.in_flight:
+                quiet_since = time.monotonic()
             await asyncio.sleep(0.02)
         await self._server.stop(0)
         await stopping
@@ -125,6 +131,8 @@ async def drain(components: Sequence[Component], server: RpcServer, settings: Co
     """Turn unready, and drain *components* from the last to the first, within the grace period."""
     _LOG.info("draining", grace_s=settings.drain_grace_s)
     await server.turn_unready()
+    for component in components:
+        component.leave()
     await asyncio.sleep(settings.drain_delay_s)
     try:
         async with asyncio.timeout(settings.drain_grace_s):

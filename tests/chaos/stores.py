@@ -1,0 +1,61 @@
+"""What PostgreSQL and an inbox know about acknowledged alerts."""
+
+import time
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+
+import psycopg
+from sqlalchemy import URL
+
+from tests.e2e.kill_rounds import Outcome
+from tests.fakes.inbox import Inbox
+
+_STANDSTILL_LIMIT_S = 60
+
+
+def what_became_of(url: URL, inbox: Inbox, outcome: Outcome) -> None:
+    """Look into the store at *url*, and at what was delivered, and note in *outcome* with what something is wrong."""
+    with _connected(url) as connection:
+        stored = _counts(connection, "SELECT fingerprint, count(*) FROM history.occurrences GROUP BY 1")
+        fired = _counts(
+            connection,
+            "SELECT a.fingerprint, count(*) FROM history.events e JOIN history.alerts a USING (fp_hash)"
+            " WHERE e.kind = 'fired' GROUP BY 1",
+        )
+    delivered = {each.fingerprint for each in inbox.delivered}
+    outcome.not_stored_once = {each for each in outcome.acknowledged if stored.get(each) != 1}
+    outcome.not_fired_once = {each for each in outcome.acknowledged if fired.get(each) != 1}
+    outcome.not_delivered = outcome.acknowledged - delivered
+
+
+def wait_until_all_is_done(url: URL, acknowledged: AbstractSet[str]) -> None:
+    """Wait until nothing is left to store, judge or deliver, or until as much as before is: that is then lost."""
+    with _connected(url) as connection:
+        _wait_while_it_shrinks(lambda: _left(connection, acknowledged))
+
+
+def _left(connection: psycopg.Connection, acknowledged: AbstractSet[str]) -> int:
+    waiting = _counts(
+        connection,
+        "SELECT 'work', count(*) FROM history.work"
+        " UNION ALL SELECT 'deliveries', count(*) FROM publisher.deliveries WHERE state = 'pending'",
+    )
+    stored = _counts(connection, "SELECT fingerprint, count(*) FROM history.occurrences GROUP BY 1")
+    return 2 * waiting["work"] + waiting["deliveries"] + len(acknowledged - stored.keys())
+
+
+def _wait_while_it_shrinks(left: Callable[[], int]) -> None:
+    before, since = left(), time.monotonic()
+    while before and time.monotonic() - since < _STANDSTILL_LIMIT_S:
+        time.sleep(0.2)
+        if (now := left()) < before:
+            before, since = now, time.monotonic()
+
+
+def _connected(url: URL) -> psycopg.Connection:
+    libpq = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    return psycopg.connect(libpq, autocommit=True)
+
+
+def _counts(connection: psycopg.Connection, query: str) -> dict[str, int]:
+    return dict(connection.execute(query).fetchall())
