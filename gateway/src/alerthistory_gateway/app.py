@@ -24,6 +24,7 @@ from alerthistory_gateway.legacy.metric_families import MetricFamilies
 from alerthistory_gateway.legacy.routing import LegacyRouter
 from alerthistory_gateway.measuring import Measuring
 from alerthistory_gateway.metrics import GatewayMetrics
+from alerthistory_gateway.rate_limit import RateLimit
 from alerthistory_gateway.readiness import Readiness
 from alerthistory_gateway.request_id import RequestId
 from alerthistory_gateway.routes.alertmanager_api import AlertmanagerApi
@@ -33,7 +34,7 @@ from alerthistory_gateway.routes.documentation import Documentation
 from alerthistory_gateway.routes.enrichment import EnrichmentEndpoint
 from alerthistory_gateway.routes.health import PROBES, HealthEndpoints
 from alerthistory_gateway.routes.history import HistoryEndpoint
-from alerthistory_gateway.routes.metrics import MetricsEndpoint
+from alerthistory_gateway.routes.metrics import METRICS, MetricsEndpoint
 from alerthistory_gateway.routes.pages import Pages
 from alerthistory_gateway.routes.proxy_management import ProxyManagement
 from alerthistory_gateway.routes.publishing import PublishingManagement
@@ -75,7 +76,7 @@ async def open_gateway(
                 gauge=metrics.webhooks_in_hand,
             )
             routes = _routes(services, settings, intake, admission, readiness, metrics, connections)
-            app = traced(_behind_middleware(LegacyRouter(routes), metrics), host.telemetry)
+            app = traced(_behind_middleware(LegacyRouter(routes), settings, metrics), host.telemetry)
             farewell = Farewell(Shedding(RequestId(app), admission, metrics, paths=_SHED))
             async with serve_http(farewell, listener, settings) as server:
                 connections.server = server
@@ -91,8 +92,15 @@ class _Connections:
         return self.server.connections if self.server is not None else 0
 
 
-def _behind_middleware(router: ASGIApp, metrics: GatewayMetrics) -> ASGIApp:
-    guarded = Authentication(router, Anonymous(), public=PROBES)
+def _behind_middleware(router: ASGIApp, settings: GatewaySettings, metrics: GatewayMetrics) -> ASGIApp:
+    limited = RateLimit(
+        router,
+        per_s=settings.rate_limit,
+        webhooks_per_s=settings.webhook_rate_limit,
+        unlimited=PROBES | {METRICS},
+        refused=metrics.rate_limited,
+    )
+    guarded = Authentication(limited, Anonymous(), public=PROBES)
     return Measuring(Cors(ErrorAnswers(guarded)), metrics)
 
 

@@ -4,7 +4,9 @@ import structlog
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from alerthistory_common.interceptors import Authenticator
+from alerthistory_common.interceptors import ANONYMOUS, Authenticator
+
+_CALLER = "alerthistory.caller"
 
 
 class Authentication:
@@ -20,4 +22,11 @@ class Authentication:
         if scope["path"] not in self._public:
             caller = self._authenticator.authenticate(dict(Headers(scope=scope)))
             structlog.contextvars.bind_contextvars(caller=caller)
+            scope[_CALLER] = caller
         await self._app(scope, receive, send)
+
+
+def caller_of(scope: Scope) -> str:
+    """Return the name of who proved to be somebody; empty for all others."""
+    caller: str = scope.get(_CALLER, ANONYMOUS)
+    return "" if caller == ANONYMOUS else caller

@@ -19,6 +19,12 @@ class GatewayMetrics:
             ["route"],
             registry=registry,
         )
+        self.rate_limited = Counter(
+            "alerthistory_gateway_rate_limited_total",
+            "Requests refused because their client asked too often: webhooks, or other requests",
+            ["kind"],
+            registry=registry,
+        )
         self.webhooks_in_hand = Gauge(
             "alerthistory_gateway_webhooks_in_hand", "Webhooks being read or stored", registry=registry
         )

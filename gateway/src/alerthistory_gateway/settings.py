@@ -41,6 +41,18 @@ class GatewaySettings(Settings):
     )
     max_connections: int = Field(4096, ge=1, description="The most open HTTP connections; beyond: 503.")
     webhook_concurrency: int = Field(512, ge=1, description="The most webhooks in hand; beyond: 503.")
+    rate_limit: int = Field(
+        500,
+        ge=0,
+        description="The most requests per second of one client (who proved who it is, else its address; of IPv6, the "
+        "first 64 bits), webhooks and probes apart; beyond: 429. 0: no limit.",
+    )
+    webhook_rate_limit: int = Field(
+        0,
+        ge=0,
+        description="The most webhooks per second of one client; beyond: 503, because Alertmanager drops notifications "
+        "at 429. 0: no limit.",
+    )
     webhook_timeout_s: float = Field(
         8.0, gt=0, le=60, description="Seconds in which a webhook is stored, or answered with 503."
     )

@@ -5,7 +5,12 @@ from typing import Any
 
 import yaml
 
+from alerthistory_gateway.rate_limit import WEBHOOKS
+from alerthistory_gateway.routes.health import PROBES
+from alerthistory_gateway.routes.metrics import METRICS
+
 _FRAME = "document.yaml"
+_UNLIMITED = WEBHOOKS | PROBES | {METRICS}
 # Ten times as fast, where the wheel of PyYAML has it; the gateway reads the document at every start.
 _LOADER: type[yaml.SafeLoader | yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -24,7 +29,16 @@ def document() -> dict[str, Any]:
             _add(whole["paths"], part["paths"], name)
             for kind, definitions in part.get("components", {}).items():
                 _add(whole["components"].setdefault(kind, {}), definitions, name)
+    _tell_limits(whole["paths"])
     return whole
+
+
+def _tell_limits(paths: dict[str, Any]) -> None:
+    """Add to every operation that is limited how it is refused."""
+    for path in paths.keys() - _UNLIMITED:
+        for method, operation in paths[path].items():
+            if method != "parameters":
+                operation["responses"]["429"] = {"$ref": "#/components/responses/TooManyRequests"}
 
 
 def _read(text: str) -> dict[str, Any]:

@@ -17,6 +17,9 @@ from alerthistory_gateway.legacy.metric_families import CONTENT_TYPE, MetricFami
 from alerthistory_gateway.legacy.modes import MODE_NUMBERS, mode_name
 from alerthistory_gateway.legacy.routing import ExactRoute
 
+METRICS = "/metrics"
+"""The path that Prometheus scrapes."""
+
 _FETCH_LIMIT_S = 1.0
 
 
@@ -30,7 +33,7 @@ class MetricsEndpoint:
 
     def routes(self) -> Sequence[BaseRoute]:
         """Return the routes of this subject."""
-        return [ExactRoute("GET", "/metrics", self.get)]
+        return [ExactRoute("GET", METRICS, self.get)]
 
     async def get(self, _: Request) -> Response:
         """Return the families."""

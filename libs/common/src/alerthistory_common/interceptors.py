@@ -24,6 +24,8 @@ Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Unary: TypeAlias = "Callable[[Any, Context], Awaitable[Any]]"
 Stream: TypeAlias = "Callable[[Any, Context], AsyncIterator[Any]]"
 Continuation: TypeAlias = "Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]]"
+ANONYMOUS = "anonymous"
+"""The name of callers who did not prove who they are, where they need not."""
 UNWATCHED = ("/grpc.health.v1.Health/", "/grpc.reflection.")
 
 
@@ -151,7 +153,7 @@ class Anonymous:
 
     def authenticate(self, metadata: dict[str, str]) -> str:
         """Return ``anonymous``."""
-        return "anonymous"
+        return ANONYMOUS
 
 
 class AuthInterceptor(_Wrapping):
