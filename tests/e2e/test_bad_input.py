@@ -33,6 +33,13 @@ def _quarantine(suite: Suite) -> list[dict[str, Any]]:
     return listed
 
 
+def _nested(depth: int) -> object:
+    value: object = 1
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
 @pytest.mark.parametrize(
     ("body", "detail"),
     [
@@ -75,15 +82,21 @@ def test_the_good_alerts_of_a_batch_are_stored_and_the_rest_can_be_replayed(runn
         7,
         {"labels": []},
         {**alert("BadTime"), "startsAt": "soon"},
-        {**alert("Nan"), "labels": {"a": 1e999}},
+        {**alert("Infinite"), "labels": {"a": 1e999}},
+        {**alert("Nan"), "annotations": {"a": float("nan")}},
+        {**alert("Deep"), "labels": _nested(101)},
+        {**alert("Deeper"), "annotations": _nested(500)},
+        {**alert("Huge"), "labels": {"a": "x" * 5_000_000}},
     ]
+    good = [alert("Good1"), alert("Good\x002"), alert("Good3", big="x" * 1_000_000), alert("Good4")]
     body = webhook([])
-    body["alerts"] = [alert("Good1"), *bad, alert("Good2")]
+    body["alerts"] = [good[0], *bad, *good[1:]]
     answer = _post(running, json.dumps(body))
-    assert (answer.status_code, answer.json()["processed"]) == (200, 2)
-    assert len(running.history(alertname="Good1")) == len(running.history(alertname="Good2")) == 1
+    assert (answer.status_code, answer.json()["processed"]) == (200, len(good))
+    for each in good:
+        assert len(running.history(alertname=each["labels"]["alertname"])) == 1
     (row,) = [row for row in _quarantine(running) if row["error_count"] == len(bad)]
-    assert [error["index"] for error in row["errors"]] == [1, 2, 3, 4]
+    assert [error["index"] for error in row["errors"]] == list(range(1, 1 + len(bad)))
     replayed = running.run("ahctl", "quarantine", "replay", str(row["quarantine_id"]), check=False)
     assert replayed.returncode == 1, "it is as bad as before, and that is said"
 

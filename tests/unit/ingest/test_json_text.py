@@ -1,6 +1,7 @@
 """JSON: the parser's texts, limits, and one way to write."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -41,17 +42,19 @@ def test_parser_texts_are_those_of_the_contract(body: bytes, text: str) -> None:
     assert _rejection(body) == text
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"[" * 200_000,
-        b'{"a":' * 100_000,
-        b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1),
-        b'{"alerts":[{"labels":' + b'{"a":' * MAX_DEPTH + b"1" + b"}" * MAX_DEPTH + b"}]}",
-    ],
-)
-def test_deep_nesting_is_rejected_with_a_clear_text(body: bytes) -> None:
+@pytest.mark.parametrize("body", [b"[" * 200_000, b'{"a":' * 100_000])
+def test_nesting_that_cannot_be_read_is_rejected_with_a_clear_text(body: bytes) -> None:
     assert _rejection(body) == "the JSON is nested more than 100 levels deep"
+
+
+@pytest.mark.parametrize("depth", [MAX_DEPTH + 1, 800, 100_000])
+@pytest.mark.parametrize("wrap", [lambda value: [value], lambda value: {"a": value}])
+def test_deep_nesting_breaks_the_alert_that_holds_it(depth: int, wrap: Callable[[Any], Any]) -> None:
+    value: Any = wrap(1)
+    for _ in range(depth - 1):
+        value = wrap(value)
+    with pytest.raises(BrokenAlertError, match="the JSON is nested more than 100 levels deep"):
+        encode(value)
 
 
 def test_the_deepest_allowed_nesting_is_read_and_written() -> None:

@@ -22,7 +22,10 @@ _KINDS = {dict: "an object", list: "a list", str: "a text", bool: "a boolean", t
 
 
 def decode(body: bytes) -> Json:
-    """Return the JSON value in *body*; raise RejectedPayloadError with the contract's text when there is none."""
+    """Return the JSON value in *body*; raise RejectedPayloadError with the contract's text when there is none.
+
+    What is nested too deeply for the parser is refused here, and by ``encode`` what is nested too deeply to be stored.
+    """
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
@@ -35,23 +38,27 @@ def decode(body: bytes) -> Json:
         raise RejectedPayloadError(_TOO_DEEP) from error
     except ValueError as error:
         raise RejectedPayloadError("the JSON holds an integer of more than 4300 digits") from error
-    # A value cannot be deeper than it has brackets: most payloads need no closer look.
-    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _is_too_deep(value):
-        raise RejectedPayloadError(_TOO_DEEP)
     return value
 
 
 def encode(value: Json) -> bytes:
     """Return *value* as the contract shows it: compact, keys sorted at every level, non-ASCII raw.
 
-    Raises BrokenAlertError for what no JSON reader would take back: NaN, infinities and lone surrogates.
+    Raises BrokenAlertError for what not every JSON reader would take back: NaN, infinities, lone surrogates, and more
+    than MAX_DEPTH levels.
     """
     try:
-        return _ENCODER.encode(value).encode()
+        written = _ENCODER.encode(value).encode()
     except UnicodeEncodeError as error:
         raise BrokenAlertError("a text holds a lone surrogate, which is no character") from error
     except ValueError as error:
         raise BrokenAlertError("NaN and infinite numbers cannot be stored") from error
+    except RecursionError as error:
+        raise BrokenAlertError(_TOO_DEEP) from error
+    # A value cannot be deeper than it has brackets: most need no closer look.
+    if written.count(b"[") + written.count(b"{") > MAX_DEPTH and _is_too_deep(value):
+        raise BrokenAlertError(_TOO_DEEP)
+    return written
 
 
 def encode_ascii(value: Json) -> bytes:
