@@ -1,9 +1,12 @@
 """Webhook bodies, as Alertmanager would send them."""
 
+import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+_CAPTURED = Path(__file__).parent / "fixtures/alertmanager-0.25/webhook_v4_real.jsonl"
 ZERO_TIME = "0001-01-01T00:00:00Z"
 
 
@@ -49,3 +52,9 @@ def webhook(
         "groupKey": "{}:{}",
         "truncatedAlerts": 0,
     }
+
+
+def captured_webhooks() -> list[dict[str, Any]]:
+    """Return the bodies that a real Alertmanager posted, in their order: ten alerts fire, two are resolved."""
+    requests = map(json.loads, _CAPTURED.read_text().splitlines())
+    return [json.loads(request["raw_body"]) for request in requests]

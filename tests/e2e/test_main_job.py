@@ -1,13 +1,16 @@
 """The main job through all rooms: posted, stored, judged, delivered, queried; in both forms, on both stores."""
 
 import json
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import URL
 
-from tests.fakes.inbox import Inbox
-from tests.payloads import ago, alert, webhook
+from tests.fakes.inbox import Inbox, open_inbox, write_targets
+from tests.payloads import ago, alert, captured_webhooks, webhook
 from tests.processes import until
 from tests.suites import Suite
 
@@ -71,14 +74,72 @@ def test_prometheus_posts_its_alerts_itself(any_suite: Suite, inbox: Inbox) -> N
         assert suite.history()[0]["labels"] == {"alertname": "Up"}
 
 
-def test_repetition_changes_nothing(any_suite: Suite, inbox: Inbox) -> None:
-    suite = any_suite
-    twice = alert("Twice", starts_at=ago(minutes=5))
-    bodies = [webhook([twice], external_url=f"http://am-{peer}:9093") for peer in (1, 2)]
+def test_redelivery_changes_nothing(any_suite: Suite, folder: Path, inbox: Inbox) -> None:
+    captured = [each for body in captured_webhooks() for each in body["alerts"]]
+    transitions = Counter({(each["fingerprint"], each["status"]) for each in captured})
+    occurrences = {(each["fingerprint"], each["startsAt"]) for each in captured}
+    with open_inbox() as audit:
+        write_targets(folder / "targets.yaml", ops=inbox, audit=audit)
+        with any_suite.running():
+            _deliver_again_and_again(any_suite)
+            assert _transitions(any_suite) == transitions
+            assert len(any_suite.history(limit=1000)) == len(occurrences)
+            _post_marker_and_wait(any_suite, inbox, audit)
+        for box in (inbox, audit):
+            delivered = Counter((each.fingerprint, each.status) for each in box.delivered)
+            assert delivered == transitions + Counter({("Marker", "firing"): 1})
+
+
+def test_without_the_hold_window_redelivery_makes_episodes(suite: Suite) -> None:
+    suite.env |= {"ALERTHISTORY_HISTORY_HOLD_WINDOW_S": "0", "ALERTHISTORY_HISTORY_SETTLE_INTERVAL_S": "0.05"}
     with suite.running():
-        for body in bodies * 5:
-            assert suite.http.post("/webhook", json=body).status_code == 200
-        assert suite.http.post("/webhook", json=webhook([alert("Marker")])).status_code == 200
-        until(lambda: inbox.of("Marker"), saying="the marker is delivered")
-        assert len(suite.history(alertname="Twice")) == 1
-        assert len(inbox.of("Twice")) == 1
+        _deliver_again_and_again(suite)
+        found = _transitions(suite)
+    assert max(found.values()) > 1
+
+
+def test_a_later_start_after_the_resolve_is_a_new_episode(suite: Suite, inbox: Inbox) -> None:
+    start = ago(minutes=5)
+    with suite.running():
+        for each in (
+            alert("Again", starts_at=start),
+            alert("Again", starts_at=start, ends_at=ago(minutes=3)),
+            alert("Again", starts_at=ago(minutes=1)),
+        ):
+            _post_at_once(suite, [webhook([each])] * 32)
+        assert _transitions(suite) == {("Again", "firing"): 2, ("Again", "resolved"): 1}
+        assert len(suite.history(alertname="Again")) == 2
+        _post_marker_and_wait(suite, inbox)
+    assert [each.status for each in inbox.of("Again")] == ["firing", "resolved", "firing"]
+
+
+def _deliver_again_and_again(suite: Suite) -> None:
+    """Post all that was captured in its order, twice over: each body 16 times for either of two peers, all at once."""
+    for body in captured_webhooks() * 2:
+        _post_at_once(suite, [{**body, "externalURL": f"http://am-{peer}:9093"} for peer in (1, 2)] * 16)
+
+
+def _post_at_once(suite: Suite, bodies: list[dict[str, Any]]) -> None:
+    with ThreadPoolExecutor(len(bodies)) as tasks:
+        answers = tasks.map(lambda body: suite.http.post("/webhook", json=body).status_code, bodies)
+        assert set(answers) == {200}
+
+
+def _post_marker_and_wait(suite: Suite, *inboxes: Inbox) -> None:
+    """Return when all that was posted is delivered, for whatever was posted before the marker is known by then."""
+    _post_at_once(suite, [webhook([alert("Marker")])])
+    until(lambda: all(inbox.of("Marker") for inbox in inboxes), saying="the marker is delivered")
+    until(lambda: not _ahctl(suite, "deliveries", "--state", "pending"), saying="nothing waits to be delivered")
+
+
+def _transitions(suite: Suite) -> Counter[tuple[str, str]]:
+    """Return how often each alert began to fire, and was resolved."""
+    status = {"fired": "firing", "refired": "firing", "resolved": "resolved"}
+    events = _ahctl(suite, "events")
+    return Counter((each["fingerprint"], status[each["kind"]]) for each in events if each["kind"] in status)
+
+
+def _ahctl(suite: Suite, *words: str) -> list[dict[str, Any]]:
+    output = suite.run("ahctl", "--json", *words, "--limit", "1000").stdout
+    (found,) = json.loads(output).values()
+    return list(found)

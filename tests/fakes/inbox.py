@@ -56,9 +56,14 @@ class Inbox:
 
     def write_targets(self, file: Path) -> Path:
         """Write a targets file that names this inbox, and return its path."""
-        target = {"name": "inbox", "format": "webhook", "url": self.url}
-        file.write_text(json.dumps({"targets": [target]}))  # JSON is YAML.
-        return file
+        return write_targets(file, inbox=self)
+
+
+def write_targets(file: Path, **inboxes: Inbox) -> Path:
+    """Write a targets file with the inboxes under their names, and return its path."""
+    targets = [{"name": name, "format": "webhook", "url": inbox.url} for name, inbox in inboxes.items()]
+    file.write_text(json.dumps({"targets": targets}))  # JSON is YAML.
+    return file
 
 
 @contextmanager
