@@ -60,8 +60,9 @@ class ManualClock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """One replica of the service, and a client of it."""
+    """One replica of the service at *address*, and a client of it."""
 
+    address: str
     stub: HistoryServiceStub
     channel: grpc.aio.Channel
     component: Component
@@ -104,9 +105,15 @@ class History:
         return (await self.stub.GetAlert(pb.GetAlertRequest(fingerprint=fingerprint), timeout=TIMEOUT_S)).alert
 
     async def events(self, fingerprint: str = "") -> list[alert_pb2.AlertEvent]:
-        """Return the first 1000 events of one alert, or of all."""
+        """Return the events of one alert, or of all, oldest first."""
+        found: list[alert_pb2.AlertEvent] = []
         request = pb.ListEventsRequest(fingerprint=fingerprint, page_size=1000)
-        return list((await self.stub.ListEvents(request, timeout=TIMEOUT_S)).events)
+        while True:
+            answer = await self.stub.ListEvents(request, timeout=TIMEOUT_S)
+            found += answer.events
+            if not answer.next_page_token:
+                return found
+            request.page_token = answer.next_page_token
 
     async def kinds(self, fingerprint: str = "") -> list[str]:
         """Return what happened, in order."""
@@ -152,7 +159,12 @@ async def running(url: URL, clock: ManualClock | None = None, **settings: Any) -
             grpc.aio.insecure_channel(address, options=_OPTIONS) as channel,
         ):
             yield History(
-                stub=HistoryServiceStub(channel), channel=channel, component=component, clock=clock, registry=registry
+                address=address,
+                stub=HistoryServiceStub(channel),
+                channel=channel,
+                component=component,
+                clock=clock,
+                registry=registry,
             )
 
 

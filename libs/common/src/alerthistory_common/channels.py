@@ -39,7 +39,7 @@ _SERVICE_CONFIG = {
         },
     ],
 }
-_OPTIONS: list[tuple[str, str | int]] = [
+OPTIONS: list[tuple[str, str | int]] = [
     ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
@@ -49,6 +49,10 @@ _OPTIONS: list[tuple[str, str | int]] = [
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 15_000),
     ("grpc.keepalive_permit_without_calls", 1),
+    # A ping that is under way for another reason puts keepalive off, by a minute unless its own answer is awaited less.
+    ("grpc.http2.ping_timeout_ms", 15_000),
+    # A tail on which nothing happens is looked after no less; by default the third ping waits for a minute.
+    ("grpc.http2.max_pings_without_data", 0),
     # Services are reached directly: a proxy in the environment is for the world outside.
     ("grpc.enable_http_proxy", 0),
 ]
@@ -57,7 +61,7 @@ _OPTIONS: list[tuple[str, str | int]] = [
 @asynccontextmanager
 async def open_channel(target: str, telemetry: Telemetry) -> AsyncIterator[grpc.aio.Channel]:
     """Yield a channel to *target* (a gRPC name such as ``unix:/path``); it connects on first use."""
-    channel = grpc.aio.insecure_channel(target, options=_OPTIONS, interceptors=list(telemetry.client_interceptors))
+    channel = grpc.aio.insecure_channel(target, options=OPTIONS, interceptors=list(telemetry.client_interceptors))
     try:
         yield channel
     finally:

@@ -24,14 +24,14 @@ _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _READY_INTERVAL_S = 1.0
 _UNREADY_INTERVAL_S = 0.1
 _QUIET_S = 0.3
-_OPTIONS: list[tuple[str, int]] = [
+OPTIONS: list[tuple[str, int]] = [
     # Without this a second process on the same port starts, and takes half the connections.
     ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_connection_age_ms", 300_000),
     ("grpc.max_connection_age_grace_ms", 30_000),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
 ]
 
@@ -85,7 +85,7 @@ async def serve(
             DeadlineInterceptor(),
             AuthInterceptor(Anonymous()),
         ],
-        options=_OPTIONS,
+        options=OPTIONS,
     )
     checks = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
