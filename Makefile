@@ -125,12 +125,13 @@ contract: $(SETUP_STAMP) ## Replay the legacy contract on both stores and in bot
 kill: $(SETUP_STAMP) ## Kill the process 200 times while alerts are posted, and look for losses (about 8 minutes)
 	$(BIN)/python -m tests.e2e.kill_rounds $(or $(ROUNDS),200)
 
-chaos: $(SETUP_STAMP) ## Crash PostgreSQL 10 times under load, kill all programs in each outage, and look for losses; crash at every step; an HA pair; overload (about 20 minutes)
+chaos: $(SETUP_STAMP) ## Crash PostgreSQL 10 times under load, kill all programs in each outage, and look for losses; crash at every step; an HA pair; overload; a failing Redis (about 20 minutes)
 	$(BIN)/python -m tests.chaos.outages $(or $(OUTAGES),10) $(or $(OUTAGE_S),20)
 	$(BIN)/python -m tests.chaos.crash_points
 	$(BIN)/python -m tests.chaos.alertmanager_pair
 	$(BIN)/python -m tests.chaos.rolling_restarts $(or $(ROUNDS),20)
 	$(BIN)/python -m tests.chaos.overload
+	$(BIN)/python -m tests.chaos.redis_faults
 
 chaos-quick: $(SETUP_STAMP) ## The same, twice for 4 s (under 50 s)
 	@$(BIN)/python -m tests.chaos.outages 2 4

@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 import redis
+import uvloop
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
@@ -22,6 +23,7 @@ from alerthistory_history.adapters import wake_ups
 from alerthistory_history.application.pulse import Pulse
 from alerthistory_publisher.adapters import shared_pauses
 from alerthistory_publisher.application.pauses import Pauses
+from tests.fault_proxy import FaultProxy, fault_proxy
 from tests.processes import short_folder
 from tests.publishers import eventually
 from tests.redis_server import start_redis, stop_redis
@@ -149,6 +151,48 @@ async def test_replicas_find_each_other_again_after_redis_was_killed(folder: Pat
                 return "found" in heard
 
             await eventually(is_heard, saying="messages pass again")
+
+
+async def test_who_only_listens_notices_that_redis_hangs_and_hears_again(folder: Path, server: redis.Redis) -> None:
+    registry = CollectorRegistry()
+    heard: list[str] = []
+
+    async def is_up(wanted: int) -> bool:
+        return registry.get_sample_value("alerthistory_test_redis_up") == wanted
+
+    with fault_proxy(folder / "redis.sock") as proxy:
+        url = f"redis://127.0.0.1:{proxy.port}"
+        async with open_redis(url, name="test", registry=registry) as link:
+            assert link is not None
+            with capture_logs() as logs:
+                async with broadcasting(Broadcast(link, "channel", hear=heard.append)):
+                    await _all_listen(server, "channel", 1)
+                    proxy.hang()
+                    await eventually(lambda: is_up(0), saying="the hanging is noticed")
+                    proxy.heal()
+                    await eventually(lambda: is_up(1), saying="it is over")
+
+                    async def is_heard() -> bool:
+                        server.publish("channel", "stranger hello")
+                        return "hello" in heard
+
+                    await eventually(is_heard, saying="messages pass again")
+    assert [line["event"] for line in logs] == ["Redis is away: replicas work on their own", "Redis is back"]
+
+
+def test_a_reset_connection_is_made_anew_in_the_programs_own_loop(folder: Path) -> None:
+    async def subscribe_and_be_reset(proxy: FaultProxy) -> None:
+        url = f"redis://127.0.0.1:{proxy.port}"
+        async with open_redis(url, name="test", registry=CollectorRegistry()) as link:
+            assert link is not None
+            async with link.subscription() as subscription:
+                await link.call(lambda _: subscription.subscribe("channel"))
+                proxy.reset()
+                await asyncio.sleep(0.05)  # For the loop to see it.
+                await link.call(lambda _: subscription.ping())
+
+    with fault_proxy(folder / "redis.sock") as proxy:
+        uvloop.run(subscribe_and_be_reset(proxy))
 
 
 async def test_a_commit_of_one_replica_wakes_the_tails_of_another(folder: Path, server: redis.Redis) -> None:

@@ -6,10 +6,14 @@ A message may be lost. Whoever listens must find out by itself, only later.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from alerthistory_common.errors import UnavailableError
 from alerthistory_common.redis import RedisLink
+
+if TYPE_CHECKING:
+    from redis.asyncio.client import PubSub
 
 _AGAIN_S = 1.0
 _LISTEN_S = 1.0
@@ -83,14 +87,28 @@ class Broadcast:
             await self._link.call(lambda _: subscription.subscribe(self._channel))
             await self._catch_up()
             while not self._is_over:
-                found = await self._link.call(lambda _: subscription.get_message(timeout=_LISTEN_S))
-                if found and found["type"] == "message":
+                found = await self._link.call(lambda _: _next(subscription))
+                if found["type"] == "message":
                     sender, _, message = found["data"].decode(errors="replace").partition(" ")
                     if sender != self._myself:
                         self._hear(message)
 
     async def _publish(self, text: str) -> None:
         await self._link.call(lambda redis: redis.publish(self._channel, text))
+
+
+async def _next(subscription: "PubSub") -> dict[str, Any]:
+    """Return what comes next. After a silence Redis is asked whether it is there, and TimeoutError raised if it is not.
+
+    A Redis that hangs, and a connection that died without a word, are as silent as channels on which nothing happens.
+    """
+    found: dict[str, Any] | None = await subscription.get_message(timeout=_LISTEN_S)
+    if found is None:
+        await subscription.ping()
+        found = await subscription.get_message(timeout=_LISTEN_S)
+    if found is None:
+        raise TimeoutError
+    return found
 
 
 @asynccontextmanager

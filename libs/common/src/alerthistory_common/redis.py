@@ -39,7 +39,7 @@ class RedisLink:
 
     def subscription(self) -> "PubSub":
         """Return a subscription to no channel yet; close it after use."""
-        return self._redis.pubsub(ignore_subscribe_messages=True)
+        return self._redis.pubsub()
 
     def lost(self, error: BaseException) -> None:
         """Note that Redis did not answer."""
@@ -70,8 +70,13 @@ async def open_redis(
     from redis.exceptions import RedisError
 
     up = Gauge(f"alerthistory_{name}_redis_up", "Whether Redis answered the last call", registry=registry)
+    # uvloop says RuntimeError where a connection was reset, and redis-py passes that on.
     redis = Redis.from_url(
-        url, socket_timeout=limit_s, socket_connect_timeout=limit_s, retry=Retry(NoBackoff(), retries=1)
+        url,
+        socket_timeout=limit_s,
+        socket_connect_timeout=limit_s,
+        retry=Retry(NoBackoff(), retries=1),
+        retry_on_error=[RuntimeError],
     )
     async with redis:
-        yield RedisLink(redis, up, (RedisError, OSError))
+        yield RedisLink(redis, up, (RedisError, OSError, RuntimeError))
