@@ -132,6 +132,7 @@ chaos: $(SETUP_STAMP) ## Crash PostgreSQL 10 times under load, kill all programs
 	$(BIN)/python -m tests.chaos.rolling_restarts $(or $(ROUNDS),20)
 	$(BIN)/python -m tests.chaos.overload
 	$(BIN)/python -m tests.chaos.redis_faults
+	$(BIN)/python -m tests.chaos.redis_faults 10 services
 
 chaos-quick: $(SETUP_STAMP) ## The same, twice for 4 s (under 50 s)
 	@$(BIN)/python -m tests.chaos.outages 2 4

@@ -1,6 +1,7 @@
 """Redis fails in every way while alerts are posted and the mode is read and switched, and nobody is to notice.
 
-``python -m tests.chaos.redis_faults [SECONDS]`` lets each fault last that long. Its last line is
+``python -m tests.chaos.redis_faults [SECONDS [FORM]]`` lets each fault last that long; FORM is ``allinone`` or
+``services``. Its last line is
 ``faults=… acknowledged=… stored=… delivered=… lost=… p50_ms_healthy=… p50_ms_worst=…``; the figures are those of
 webhooks. Redis is a real one, behind a proxy.
 """
@@ -231,7 +232,7 @@ class _Tail:
         self._program.kill()
 
 
-def run_faults(*, seconds: float, report: bool = False) -> RedisOutcome:
+def run_faults(*, seconds: float, form: str = "allinone", report: bool = False) -> RedisOutcome:
     """Return what became of alerts and users while Redis had one fault after another, each for *seconds*."""
     outcome = RedisOutcome()
     with (
@@ -240,7 +241,7 @@ def run_faults(*, seconds: float, report: bool = False) -> RedisOutcome:
         running_redis(folder / "redis") as server,
         fault_proxy(server.socket) as proxy,
     ):
-        suite = _suite(folder, inbox, proxy)
+        suite = _suite(folder, form, inbox, proxy)
         with suite.running():
             run = _Run(suite, inbox, _Needy(proxy.port), _Tail(suite), outcome)
             try:
@@ -251,12 +252,12 @@ def run_faults(*, seconds: float, report: bool = False) -> RedisOutcome:
     return outcome
 
 
-def _suite(folder: Path, inbox: Inbox, proxy: FaultProxy) -> Suite:
+def _suite(folder: Path, form: str, inbox: Inbox, proxy: FaultProxy) -> Suite:
     env = {
         "ALERTHISTORY_PUBLISHER_TARGETS_FILE": str(inbox.write_targets(folder / "targets.yaml")),
         "ALERTHISTORY_REDIS_URL": f"redis://127.0.0.1:{proxy.port}",
     }
-    return Suite(folder, env=env)
+    return Suite(folder, form=form, env=env)
 
 
 class _Run:
@@ -319,7 +320,8 @@ class _Run:
         return all(self._up(service) == 1 for service in _SERVICES)
 
     def _up(self, service: str) -> float:
-        address = self._suite.env["ALERTHISTORY_GATEWAY_METRICS_LISTEN"]
+        process = "gateway" if self._suite.form == "allinone" else service
+        address = self._suite.env[f"ALERTHISTORY_{process.upper()}_METRICS_LISTEN"]
         text = self._suite.http.get(f"http://{address}/metrics").text
         (line,) = (each for each in text.splitlines() if each.startswith(f"alerthistory_{service}_redis_up "))
         return float(line.rpartition(" ")[2])
@@ -333,7 +335,8 @@ class _Run:
 
 def main() -> None:
     """Run every fault; exit 1 when anything was lost, anybody noticed, or a fault was none to those who need Redis."""
-    outcome = run_faults(seconds=float(sys.argv[1]) if len(sys.argv) > 1 else 10.0, report=True)
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 10.0
+    outcome = run_faults(seconds=seconds, form=(*sys.argv[2:], "allinone")[0], report=True)
     sys.stderr.write("\n" + "".join(f"{error}\n" for error in outcome.errors[:20]))
     for call in outcome.delays:
         medians = {phase: round(outcome.p50_ms(call, phase), 1) for phase in (_HEALTHY, *outcome.faults)}
