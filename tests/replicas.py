@@ -19,7 +19,7 @@ STARTING_ORDER = ("history", "classifier", "publisher", "ingest", "gateway")
 class Replica:
     """One process of one service, which can be started again and again."""
 
-    def __init__(self, service: str, number: int, folder: Path, env: Mapping[str, str]) -> None:
+    def __init__(self, service: str, number: int, folder: Path, env: dict[str, str]) -> None:
         self.service = service
         self.name = f"{service}-{number}"
         self.env = env
