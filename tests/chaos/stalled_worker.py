@@ -73,12 +73,13 @@ def stall() -> StalledOutcome:
 
 def _stall(replicas: Replicas, stalling: Replica, proxy: FaultProxy, database: URL, inbox: Inbox) -> StalledOutcome:
     outcome = StalledOutcome()
-    assert stalling.program is not None
-    process = stalling.program.process
+    process, other = (each.program.process for each in replicas.by_service["ingest"] if each.program)
     proxy.hang()
+    other.send_signal(signal.SIGSTOP)
     _post(replicas, [f"Stalled{number}" for number in range(_ALERTS)], outcome)
     until(lambda: _leased(database) == _ALERTS, saying="the replica has all the work")
     process.send_signal(signal.SIGSTOP)
+    other.send_signal(signal.SIGCONT)
     began = time.monotonic()
     try:
         until(lambda: inbox.delivered, within_s=_TAKEOVER_LIMIT_S, saying="another replica takes the work over")
