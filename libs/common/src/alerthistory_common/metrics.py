@@ -1,9 +1,10 @@
 """Metrics: one registry per process, its own port, labels from closed sets only."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
@@ -32,6 +33,12 @@ def new_registry() -> CollectorRegistry:
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     return registry
+
+
+def watch_tasks(registry: CollectorRegistry, loop: asyncio.AbstractEventLoop) -> None:
+    """Let *registry* tell how many tasks *loop* has: what grows without load is never awaited."""
+    tasks = Gauge("alerthistory_asyncio_tasks", "Tasks of the event loop that have not ended", registry=registry)
+    tasks.set_function(lambda: len(asyncio.all_tasks(loop)))
 
 
 @contextmanager

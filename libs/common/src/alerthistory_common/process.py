@@ -1,5 +1,6 @@
 """A process: one or more components on one gRPC server, with one registry of metrics and one tracer."""
 
+import asyncio
 import gc
 import os
 import threading
@@ -13,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from alerthistory_common import crash_points
 from alerthistory_common.component import Component
 from alerthistory_common.exposure import check_exposure
-from alerthistory_common.metrics import metrics_port, new_registry
+from alerthistory_common.metrics import metrics_port, new_registry, watch_tasks
 from alerthistory_common.server import drain, serve, stop_signal
 from alerthistory_common.settings import CommonSettings
 from alerthistory_common.telemetry import Telemetry, open_telemetry
@@ -55,6 +56,7 @@ async def run_process(
     )
     crash_points.arm(settings.crash_at)
     registry = new_registry()
+    watch_tasks(registry, asyncio.get_running_loop())
     last_resort = _last_resort(settings)
     async with AsyncExitStack() as stack:
         stack.callback(last_resort.cancel)
