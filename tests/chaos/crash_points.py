@@ -12,7 +12,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from alerthistory_common.crash_points import CRASH_POINTS, CrashPoint
-from tests.e2e.kill_rounds import Outcome, Sender, compare
+from tests.client_history import Outcome, Sender
+from tests.e2e.kill_rounds import compare
 from tests.fakes.inbox import open_inbox
 from tests.processes import Program, short_folder, until
 from tests.suites import Suite
@@ -34,16 +35,16 @@ def crash_at(
         suite = Suite(folder, env={**settings, **(env or {})})
         suite.run("alerthistory", "migrate")
         for number in range(lives):
-            outcome.acknowledged |= _one_life(suite, f"before-{number}", "", limit_s)
+            _one_life(suite, f"before-{number}", "", limit_s, outcome)
             outcome.rounds += 1
-            outcome.acknowledged |= _one_life(suite, f"{number}", point, limit_s)
+            _one_life(suite, f"{number}", point, limit_s, outcome)
         with suite.running():
             compare(suite, inbox, outcome)
     return outcome
 
 
-def _one_life(suite: Suite, prefix: str, point: CrashPoint | str, limit_s: float) -> set[str]:
-    """Return what a life acknowledged that ended at *point*, or in the middle of things."""
+def _one_life(suite: Suite, prefix: str, point: CrashPoint | str, limit_s: float, outcome: Outcome) -> None:
+    """Add to *outcome* what a life acknowledged that ended at *point*, or in the middle of things."""
     stop = threading.Event()
     senders = [Sender(suite.url, f"{prefix}-{index}", stop) for index in range(2)]
     crashing = Suite(suite.folder, port=suite.port, env={**suite.env, "ALERTHISTORY_CRASH_AT": point})
@@ -62,7 +63,7 @@ def _one_life(suite: Suite, prefix: str, point: CrashPoint | str, limit_s: float
         stop.set()
         for sender in senders:
             sender.join()
-    return set().union(*(sender.acknowledged for sender in senders))
+            outcome.add(sender)
 
 
 def _keep_history_from_writing(suite: Suite, program: Program) -> None:

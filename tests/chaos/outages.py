@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from tests.chaos.crashing_postgres import crashing_postgres
 from tests.chaos.stores import wait_until_all_is_done, what_became_of
-from tests.e2e.kill_rounds import Outcome, Sender
+from tests.client_history import Outcome, Sender
 from tests.fakes.inbox import open_inbox
 from tests.processes import short_folder
 from tests.suites import Suite
@@ -80,7 +80,7 @@ def _posting(suite: Suite, prefix: str, outcome: Outcome) -> Iterator[Callable[[
         stop.set()
         for sender in senders:
             sender.join()
-            outcome.acknowledged |= sender.acknowledged
+            outcome.add(sender)
 
 
 def main() -> None:

@@ -22,7 +22,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from tests.e2e.kill_rounds import Outcome, compare
+from tests.client_history import Outcome
+from tests.e2e.kill_rounds import compare
 from tests.fakes.inbox import Inbox, open_inbox
 from tests.fault_proxy import FaultProxy, fault_proxy
 from tests.payloads import alert, webhook

@@ -27,8 +27,8 @@ from alerthistory_client.client import Client, open_client
 from alerthistory_common.errors import AlertHistoryError
 from tests.balancer import Balancer, balancing
 from tests.chaos.stores import wait_until_all_is_done, what_became_of
+from tests.client_history import Outcome
 from tests.databases import new_database, postgres_server
-from tests.e2e.kill_rounds import Outcome
 from tests.fakes.inbox import Inbox, open_inbox
 from tests.fault_proxy import fault_proxy
 from tests.payloads import alert, webhook

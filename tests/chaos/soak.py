@@ -22,8 +22,8 @@ import httpx
 from alerthistory.history.v1 import history_service_pb2 as pb
 from alerthistory.history.v1.history_service_pb2_grpc import HistoryServiceStub
 from tests.chaos.stores import wait_until_all_is_done, what_became_of
+from tests.client_history import Outcome
 from tests.databases import new_database, postgres_server
-from tests.e2e.kill_rounds import Outcome
 from tests.fakes.inbox import open_inbox
 from tests.payloads import alert, webhook
 from tests.processes import short_folder

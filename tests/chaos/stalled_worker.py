@@ -17,8 +17,8 @@ import psycopg
 from sqlalchemy import URL
 
 from tests.chaos.stores import wait_until_all_is_done, what_became_of
+from tests.client_history import Outcome
 from tests.databases import new_database, postgres_server
-from tests.e2e.kill_rounds import Outcome
 from tests.fakes.inbox import Inbox, open_inbox
 from tests.fault_proxy import FaultProxy, fault_proxy
 from tests.payloads import alert, webhook

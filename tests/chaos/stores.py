@@ -7,25 +7,33 @@ from collections.abc import Set as AbstractSet
 import psycopg
 from sqlalchemy import URL
 
-from tests.e2e.kill_rounds import Outcome
+from tests.client_history import STATUS_OF, Found, Outcome
 from tests.fakes.inbox import Inbox
 
 _STANDSTILL_LIMIT_S = 60
 
 
 def what_became_of(url: URL, inbox: Inbox, outcome: Outcome) -> None:
-    """Look into the store at *url*, and at what was delivered, and note in *outcome* with what something is wrong."""
+    """Judge by the store at *url*, and by what was delivered, and note in *outcome* with what something is wrong."""
     with _connected(url) as connection:
-        stored = _counts(connection, "SELECT fingerprint, count(*) FROM history.occurrences GROUP BY 1")
-        fired = _counts(
-            connection,
-            "SELECT a.fingerprint, count(*) FROM history.events e JOIN history.alerts a USING (fp_hash)"
-            " WHERE e.kind = 'fired' GROUP BY 1",
+        dead = connection.execute("SELECT fingerprint, kind FROM publisher.deliveries WHERE state = 'dead'").fetchall()
+        outcome.judge(
+            Found(
+                stored=_counts(connection, "SELECT fingerprint, count(*) FROM history.occurrences GROUP BY 1"),
+                fired=_events(connection, "fired"),
+                resolved=_events(connection, "resolved"),
+                delivered=inbox.delivered,
+                dead=[(fingerprint, STATUS_OF[kind]) for fingerprint, kind in dead],
+            )
         )
-    delivered = {each.fingerprint for each in inbox.delivered}
-    outcome.not_stored_once = {each for each in outcome.acknowledged if stored.get(each) != 1}
-    outcome.not_fired_once = {each for each in outcome.acknowledged if fired.get(each) != 1}
-    outcome.not_delivered = outcome.acknowledged - delivered
+
+
+def _events(connection: psycopg.Connection, kind: str) -> dict[str, int]:
+    return _counts(
+        connection,
+        "SELECT a.fingerprint, count(*) FROM history.events e JOIN history.alerts a USING (fp_hash)"
+        f" WHERE e.kind = '{kind}' GROUP BY 1",  # Our own words.
+    )
 
 
 def wait_until_all_is_done(url: URL, acknowledged: AbstractSet[str]) -> None:

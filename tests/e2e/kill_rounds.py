@@ -10,68 +10,16 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-import httpx
-
+from tests.client_history import STATUS_OF, Found, Outcome, Sender
 from tests.fakes.inbox import Inbox, open_inbox
-from tests.payloads import alert, webhook
 from tests.processes import short_folder, until
 from tests.suites import Suite
 
 _SENDERS = 6
-_ALERTS_PER_WEBHOOK = 3
 _STANDSTILL_LIMIT_S = 60
-
-
-@dataclass
-class Outcome:
-    """What the rounds saw; fingerprints of acknowledged alerts that are missing somewhere."""
-
-    rounds: int = 0
-    acknowledged: set[str] = field(default_factory=set)
-    not_stored_once: set[str] = field(default_factory=set)
-    not_fired_once: set[str] = field(default_factory=set)
-    not_delivered: set[str] = field(default_factory=set)
-
-    @property
-    def lost(self) -> set[str]:
-        """Every acknowledged alert with which something is wrong."""
-        return self.not_stored_once | self.not_fired_once | self.not_delivered
-
-    def __str__(self) -> str:
-        return (
-            f"rounds={self.rounds} acknowledged={len(self.acknowledged)} "
-            f"not_stored_once={len(self.not_stored_once)} not_fired_once={len(self.not_fired_once)} "
-            f"not_delivered={len(self.not_delivered)} lost={len(self.lost)}"
-        )
-
-
-class Sender(threading.Thread):
-    """Posts webhooks of new alerts, one after another, and remembers what was acknowledged."""
-
-    def __init__(self, url: str, prefix: str, stop: threading.Event) -> None:
-        super().__init__()
-        self.acknowledged: set[str] = set()
-        self._url = url
-        self._prefix = prefix
-        self._must_stop = stop
-
-    def run(self) -> None:
-        """Post until told to stop."""
-        number = 0
-        with httpx.Client(timeout=5, trust_env=False, verify=False) as client:
-            while not self._must_stop.is_set():
-                names = [f"{self._prefix}-{number}-{index}" for index in range(_ALERTS_PER_WEBHOOK)]
-                number += 1
-                try:
-                    answer = client.post(f"{self._url}/webhook", json=webhook(alert(name) for name in names))
-                except httpx.TransportError:
-                    self._must_stop.wait(0.02)
-                    continue
-                if answer.status_code == httpx.codes.OK:
-                    self.acknowledged.update(names)
 
 
 def run_rounds(rounds: int, *, seed: int, report: bool = False, env: Mapping[str, str] | None = None) -> Outcome:
@@ -83,7 +31,7 @@ def run_rounds(rounds: int, *, seed: int, report: bool = False, env: Mapping[str
         suite = Suite(folder, env={"ALERTHISTORY_PUBLISHER_TARGETS_FILE": str(targets), **(env or {})})
         suite.run("alerthistory", "migrate")
         for number in range(rounds):
-            outcome.acknowledged |= _one_life(suite, f"r{number}", chance.uniform(0.02, 0.6))
+            _one_life(suite, f"r{number}", chance.uniform(0.02, 0.6), outcome)
             if report:
                 sys.stderr.write(f"\rround {number + 1}/{rounds}, acknowledged {len(outcome.acknowledged)} ")
         with suite.running():
@@ -91,7 +39,7 @@ def run_rounds(rounds: int, *, seed: int, report: bool = False, env: Mapping[str
     return outcome
 
 
-def _one_life(suite: Suite, prefix: str, life_s: float) -> set[str]:
+def _one_life(suite: Suite, prefix: str, life_s: float, outcome: Outcome) -> None:
     stop = threading.Event()
     senders = [Sender(suite.url, f"{prefix}-{index}", stop) for index in range(_SENDERS)]
     for sender in senders:
@@ -102,23 +50,31 @@ def _one_life(suite: Suite, prefix: str, life_s: float) -> set[str]:
     stop.set()
     for sender in senders:
         sender.join()
-    return set().union(*(sender.acknowledged for sender in senders))
+        outcome.add(sender)
 
 
 def compare(suite: Suite, inbox: Inbox, outcome: Outcome) -> None:
-    """Wait until nothing is left to do, then look at the store and at what was delivered."""
+    """Wait until nothing is left to do, then judge by the store and by what was delivered."""
     left = _left(suite)
     while left:
         left = _wait_for_less(suite, left)
-    stored = _counts(suite, "SELECT fingerprint, count(*) FROM occurrences GROUP BY fingerprint")
-    fired = _counts(
-        suite,
-        "SELECT fingerprint, count(*) FROM events JOIN alerts USING (fp_hash) WHERE kind = 'fired' GROUP BY 1",
+    dead = _rows(suite, "SELECT fingerprint, kind FROM deliveries WHERE state = 'dead'", service="publisher")
+    outcome.judge(
+        Found(
+            stored=_counts(suite, "SELECT fingerprint, count(*) FROM occurrences GROUP BY fingerprint"),
+            fired=_events(suite, "fired"),
+            resolved=_events(suite, "resolved"),
+            delivered=inbox.delivered,
+            dead=[(fingerprint, STATUS_OF[kind]) for fingerprint, kind in dead],
+        )
     )
-    delivered = {each.fingerprint for each in inbox.delivered}
-    outcome.not_stored_once = {each for each in outcome.acknowledged if stored.get(each) != 1}
-    outcome.not_fired_once = {each for each in outcome.acknowledged if fired.get(each) != 1}
-    outcome.not_delivered = outcome.acknowledged - delivered
+
+
+def _events(suite: Suite, kind: str) -> dict[str, int]:
+    return _counts(
+        suite,
+        f"SELECT fingerprint, count(*) FROM events JOIN alerts USING (fp_hash) WHERE kind = '{kind}' GROUP BY 1",
+    )
 
 
 def _wait_for_less(suite: Suite, left: int) -> int:
@@ -134,9 +90,13 @@ def _left(suite: Suite) -> int:
 
 
 def _counts(suite: Suite, query: str, *, service: str = "history") -> dict[str, int]:
+    return dict(_rows(suite, query, service=service))
+
+
+def _rows(suite: Suite, query: str, *, service: str) -> list[tuple[Any, ...]]:
     file = Path(suite.env["ALERTHISTORY_DATA_DIR"]) / f"{service}.sqlite3"
     with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=10)) as connection:
-        return dict(connection.execute(query).fetchall())
+        return connection.execute(query).fetchall()
 
 
 def main() -> None:
