@@ -62,8 +62,16 @@ async def _disturb(proxy: FaultProxy, chance: random.Random) -> None:
         await asyncio.sleep(chance.uniform(0, 0.3))
 
 
-async def _write_disturbed(history: History, proxy: FaultProxy, pauses: Sequence[UnavailableError], seed: int) -> None:
-    """Let all write while connections break; at the end all is well, and one more event happens."""
+async def _write_disturbed(
+    history: History, proxy: FaultProxy, pauses: Sequence[UnavailableError], found: Sequence[str], seed: int
+) -> None:
+    """Let all write while connections break; at the end all is well, and one more event happens.
+
+    Nothing breaks before the first event is found: a tail's first contact must succeed.
+    """
+    await history.record(firing("first"))
+    while not found:
+        await asyncio.sleep(0.01)
     disturbing = asyncio.create_task(_disturb(proxy, random.Random(seed)))
     try:
         await asyncio.gather(*(_write(history, writer, pauses) for writer in range(_WRITERS)))
@@ -104,7 +112,7 @@ async def test_a_tail_that_is_cut_at_random_bytes_misses_and_repeats_nothing(
     found: list[str] = []
     async with asyncio.timeout(2 * TIMEOUT_S), asyncio.TaskGroup() as tasks:
         tasks.create_task(_take_to_last(client.tail(cursor=_BEGINNING, on_pause=pauses.append), found))
-        tasks.create_task(_write_disturbed(history, proxy, pauses, seed))
+        tasks.create_task(_write_disturbed(history, proxy, pauses, found, seed))
 
     assert found == [event.event_id for event in await history.events()], f"seed {seed}"
 
@@ -116,7 +124,7 @@ async def test_without_the_cursor_the_same_cuts_make_gaps_or_repetitions(
     found: list[str] = []
     async with asyncio.timeout(2 * TIMEOUT_S), asyncio.TaskGroup() as tasks:
         tasks.create_task(_follow_without_cursor(client, pauses, found))
-        tasks.create_task(_write_disturbed(history, proxy, pauses, seed=1))
+        tasks.create_task(_write_disturbed(history, proxy, pauses, found, seed=1))
     expected = [event.event_id for event in await history.events()]
 
     assert found[-1] == expected[-1]
