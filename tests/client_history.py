@@ -14,7 +14,7 @@ from tests.payloads import ago, alert, webhook
 STATUS_OF = {"fired": "firing", "refired": "firing", "resolved": "resolved", "expired": "resolved"}
 """What a delivery says, by the kind of its event."""
 
-_ALERTS_PER_WEBHOOK = 3
+ALERTS_PER_WEBHOOK = 3
 _RESOLVED_AFTER = 3
 
 
@@ -118,7 +118,7 @@ class Sender(threading.Thread):
         number = 0
         with httpx.Client(timeout=5, trust_env=False, verify=False) as client:
             while not self._must_stop.is_set():
-                begins = [alert(f"{self._prefix}-{number}-{index}") for index in range(_ALERTS_PER_WEBHOOK)]
+                begins = [alert(f"{self._prefix}-{number}-{index}") for index in range(ALERTS_PER_WEBHOOK)]
                 number += 1
                 ends = self._firing[0] if len(self._firing) >= _RESOLVED_AFTER else []
                 if self._post(client, begins, ends):

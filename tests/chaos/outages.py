@@ -14,12 +14,15 @@ from dataclasses import dataclass
 
 from tests.chaos.crashing_postgres import crashing_postgres
 from tests.chaos.stores import wait_until_all_is_done, what_became_of
-from tests.client_history import Outcome, Sender
+from tests.client_history import ALERTS_PER_WEBHOOK, Outcome, Sender
 from tests.fakes.inbox import open_inbox
 from tests.processes import short_folder
 from tests.suites import Suite
 
 _SENDERS = 4
+ON_THEIR_WAY = _SENDERS * ALERTS_PER_WEBHOOK
+"""How many alerts may be acknowledged late, because their answers were on their way when PostgreSQL crashed."""
+
 _BEFORE_S = 1.0
 # For answers that were on their way when PostgreSQL crashed.
 _ANSWERS_S = 0.3

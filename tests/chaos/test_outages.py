@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from tests.chaos.outages import run_outages
+from tests.chaos.outages import ON_THEIR_WAY, run_outages
 
 
 @pytest.mark.slow
@@ -21,5 +21,5 @@ def test_what_is_acknowledged_during_outages_is_stored_once_and_delivered() -> N
 def test_without_the_spool_nothing_is_acknowledged_during_an_outage() -> None:
     outcome = run_outages(1, seconds=4, seed=1, env={"ALERTHISTORY_INGEST_SPOOL_MAX_BYTES": "0"})
     assert outcome.acknowledged
-    assert outcome.in_outages == 0
+    assert outcome.in_outages <= ON_THEIR_WAY, "what was on its way when PostgreSQL crashed, and no more"
     assert not outcome.lost
