@@ -125,7 +125,7 @@ async def _again_and_again(act: Callable[[], Coroutine[Any, Any, None]]) -> None
 
 async def _post(client: httpx.AsyncClient, numbers: Iterator[int], outcome: SoakOutcome) -> None:
     names = [f"Unique{number}" for number in itertools.islice(numbers, _PER_WEBHOOK)]
-    body = webhook(alert(name, **{f"label_of_{name}": name}) for name in names)
+    body = webhook(alert("Soaked", fingerprint=name, **{f"label_of_{name}": name}) for name in names)
     (await client.post("/webhook", json=body)).raise_for_status()
     outcome.acknowledged.update(names)
 
