@@ -16,6 +16,7 @@ STATUS_OF = {"fired": "firing", "refired": "firing", "resolved": "resolved", "ex
 
 ALERTS_PER_WEBHOOK = 3
 _RESOLVED_AFTER = 3
+_RETRY_S = 0.02
 
 
 @dataclass
@@ -101,9 +102,12 @@ class Found:
 
 
 class Sender(threading.Thread):
-    """Posts webhooks of new alerts and of the ends of earlier ones; remembers what was acknowledged."""
+    """Posts webhooks of new alerts and of the ends of earlier ones; remembers what was acknowledged.
 
-    def __init__(self, url: str, prefix: str, stop: threading.Event) -> None:
+    After each it waits for *pause_s*.
+    """
+
+    def __init__(self, url: str, prefix: str, stop: threading.Event, *, pause_s: float = 0.0) -> None:
         super().__init__()
         self.sent: set[str] = set()
         self.acknowledged: set[str] = set()
@@ -111,6 +115,7 @@ class Sender(threading.Thread):
         self._url = url
         self._prefix = prefix
         self._must_stop = stop
+        self._pause_s = pause_s
         self._firing: deque[list[dict[str, Any]]] = deque()
 
     def run(self) -> None:
@@ -125,8 +130,9 @@ class Sender(threading.Thread):
                     self._firing.append([{**each, "status": "resolved", "endsAt": ago(seconds=0)} for each in begins])
                     if ends:
                         self._firing.popleft()
+                    self._must_stop.wait(self._pause_s)
                 else:
-                    self._must_stop.wait(0.02)
+                    self._must_stop.wait(_RETRY_S)
 
     def _post(self, client: httpx.Client, begins: list[dict[str, Any]], ends: list[dict[str, Any]]) -> bool:
         """Return whether the webhook was acknowledged; ends that were not are posted again."""

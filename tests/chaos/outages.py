@@ -24,6 +24,8 @@ ON_THEIR_WAY = _SENDERS * ALERTS_PER_WEBHOOK
 """How many alerts may be acknowledged late, because their answers were on their way when PostgreSQL crashed."""
 
 _BEFORE_S = 1.0
+# What is spooled faster takes longer to deliver afterwards than the outage was.
+_PAUSE_S = 0.05
 # For answers that were on their way when PostgreSQL crashed.
 _ANSWERS_S = 0.3
 
@@ -74,7 +76,7 @@ def run_outages(
 def _posting(suite: Suite, prefix: str, outcome: Outcome) -> Iterator[Callable[[], int]]:
     """Post alerts all the while; yields how to know the number of those acknowledged so far."""
     stop = threading.Event()
-    senders = [Sender(suite.url, f"{prefix}-{index}", stop) for index in range(_SENDERS)]
+    senders = [Sender(suite.url, f"{prefix}-{index}", stop, pause_s=_PAUSE_S) for index in range(_SENDERS)]
     for sender in senders:
         sender.start()
     try:
