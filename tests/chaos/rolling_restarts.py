@@ -44,6 +44,8 @@ _PROPAGATION_S = 0.4
 # As minReadySeconds: how long after one replica came the next one leaves.
 _READY_S = 2.0
 _INTERVAL_S = 0.02
+# For alerts that went to a spool in the end.
+_TAIL_LIMIT_S = 60.0
 
 
 @dataclass
@@ -225,7 +227,7 @@ async def _ask(addresses: Addresses, traffic: Traffic, stop: threading.Event) ->
             except AlertHistoryError as error:
                 traffic.failed("ListAlerts", repr(error))
         with suppress(TimeoutError):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(_TAIL_LIMIT_S):
                 while traffic.acknowledged - traffic.tailed.keys():
                     await asyncio.sleep(0.1)
         following.cancel()
