@@ -1,12 +1,22 @@
 """One trace follows an alert from the webhook to the delivery."""
 
+import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tests.fakes.inbox import Inbox
 from tests.fakes.otlp import collector
 from tests.payloads import alert, webhook
 from tests.processes import free_ports, until
 from tests.suites import Suite
+
+
+def _watched(suite: Suite) -> int:
+    """Return what a watch of history's health says first."""
+    with grpc.insecure_channel(suite.grpc["history"]) as channel:
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=10)
+        status: int = next(watch).status
+        return status
 
 
 @pytest.mark.parametrize("form", ["allinone", "services"])
@@ -22,10 +32,12 @@ def test_one_trace_from_the_webhook_to_the_delivery(suite: Suite, inbox: Inbox, 
             },
         )
         with traced.running() as program:
+            assert _watched(traced) == health_pb2.HealthCheckResponse.SERVING
             traced.http.post("/webhook", json=webhook([alert("Traced")]))
             (delivered,) = until(lambda: inbox.of("Traced"), saying="the alert is delivered")
             assert program.stop() == 0
         trace_id = bytes.fromhex(delivered.headers["traceparent"].split("-")[1])
+        assert not [span.name for _, span in spans.spans if "grpc.health" in span.name], "probes are nobody's request"
         mine = [(service, span) for service, span in spans.spans if span.trace_id == trace_id]
     names = {span.name for _, span in mine}
     assert {"ingest payload", "process alert", "deliver"} <= names

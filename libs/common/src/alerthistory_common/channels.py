@@ -47,6 +47,8 @@ OPTIONS: list[tuple[str, str | int]] = [
     ("grpc.initial_reconnect_backoff_ms", 100),
     # One replica leaves soon after another has come: whoever has not found that one by then finds nobody.
     ("grpc.max_reconnect_backoff_ms", 1000),
+    # Replicas that come have new addresses; by default nobody asks for them again within half a minute.
+    ("grpc.dns_min_time_between_resolutions_ms", 1000),
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 15_000),
     ("grpc.keepalive_permit_without_calls", 1),

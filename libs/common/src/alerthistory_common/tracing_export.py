@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import grpc
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-from opentelemetry.instrumentation.grpc import aio_client_interceptors, aio_server_interceptor
+from opentelemetry.instrumentation.grpc import aio_client_interceptors, aio_server_interceptor, filters
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -41,11 +41,13 @@ async def open_export(service: str, endpoint: str) -> AsyncIterator[Export]:
     provider.add_span_processor(
         BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint, insecure=endpoint.startswith("http://")))
     )
+    # Probes are nobody's request; and a traced stream must be an async generator, which that of health is not.
+    is_traced = filters.negate(filters.health_check())
     try:
         yield Export(
             provider=provider,
-            server_interceptors=[aio_server_interceptor(tracer_provider=provider)],  # type: ignore[no-untyped-call]
-            client_interceptors=aio_client_interceptors(tracer_provider=provider),  # type: ignore[no-untyped-call]
+            server_interceptors=[aio_server_interceptor(provider, filter_=is_traced)],  # type: ignore[no-untyped-call]
+            client_interceptors=aio_client_interceptors(provider, filter_=is_traced),  # type: ignore[no-untyped-call]
         )
     finally:
         await _shut_down(provider)
