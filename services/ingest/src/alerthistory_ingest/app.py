@@ -112,7 +112,6 @@ async def open_ingest(
                     only: Ingest(alone(recorder(patient_store, is_store_only=only)), rules, tracer, meter)
                     for only in (False, True)
                 },
-                prompt_s=limit_s / 2,
             )
             tasks.create_task(pipeline.poll())
             replaying = tasks.create_task(replay.run())

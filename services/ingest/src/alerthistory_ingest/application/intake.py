@@ -1,7 +1,6 @@
 """Where payloads go: to history, or to the spool while history is away."""
 
 import asyncio
-import time
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
@@ -90,21 +89,18 @@ class Intake:
 
 
 class Replay:
-    """Hands what is in the spool to history, the oldest first, while new payloads go there beside it.
+    """Hands what is in the spool to history, the oldest first, while new payloads go there behind it.
 
     A payload is removed once history has it. One that history refuses for good, which is a defect of ours, goes behind
-    the others and is tried again. *ingest* stores payloads, those whose alerts make no work under True. A history that
-    takes longer than *prompt_s* for what is replayed is not back yet: webhooks would wait and be spooled after all.
+    the others and is tried again. *ingest* stores payloads, those whose alerts make no work under True. The outage ends
+    with the last payload: the end of an alert must not overtake its begin.
     """
 
-    def __init__(
-        self, spool: Spool, outage: Outage, meter: Meter, ingest: Mapping[bool, Ingest], *, prompt_s: float
-    ) -> None:
+    def __init__(self, spool: Spool, outage: Outage, meter: Meter, ingest: Mapping[bool, Ingest]) -> None:
         self._spool = spool
         self._outage = outage
         self._meter = meter
         self._ingest = ingest
-        self._prompt_s = prompt_s
 
     async def run(self) -> None:
         """Replay whatever comes into the spool, for ever."""
@@ -133,7 +129,6 @@ class Replay:
         return bool(waiting)
 
     async def _replay(self, ingest: Ingest, some: Sequence[Spooled]) -> None:
-        began = time.monotonic()
         try:
             await ingest.ingest([each.payload for each in some])
         except UnavailableError:
@@ -147,8 +142,6 @@ class Replay:
             self._meter.spooled("set_back")
             await self._spool.set_back(some[0].spool_id)
             return
-        if time.monotonic() - began < self._prompt_s:
-            self._outage.end()
         reach("ingest.replayed")
         await self._spool.remove([each.spool_id for each in some])
         self._meter.spooled("replayed", len(some))
