@@ -223,6 +223,12 @@ async def test_too_many_bytes_in_hand_are_refused_at_once(suite: FakeSuite, open
         assert (await gateway.client.post("/webhook", content=BODY.ljust(1024))).status_code == 200
 
 
+async def test_clients_are_asked_to_close_once_the_process_leaves(gateway: Gateway) -> None:
+    assert "connection" not in (await gateway.client.post("/webhook", content=BODY)).headers
+    gateway.component.leave()
+    assert (await gateway.client.post("/webhook", content=BODY)).headers["connection"] == "close"
+
+
 async def test_drain_answers_what_is_in_flight_and_takes_nothing_new(gateway: Gateway) -> None:
     ingest = gateway.suite.ingest
     ingest.gate.clear()
