@@ -235,7 +235,8 @@ async def _ask(addresses: Addresses, traffic: Traffic, stop: threading.Event) ->
 
 async def _follow(client: Client, traffic: Traffic) -> None:
     try:
-        async for event in client.tail():
+        # With what was posted before the tail began.
+        async for event in client.tail(backlog=1000):
             traffic.tailed[event.fingerprint] += 1
     except AlertHistoryError as error:
         traffic.failed("tail", repr(error))

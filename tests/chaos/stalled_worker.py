@@ -2,7 +2,7 @@
 
 ``python -m tests.chaos.stalled_worker``. What the first one does late must change nothing. The last line is
 ``acknowledged=… waited_s=… taken_over=… delivered=… delivered_twice=… late=… lost=…``: how long the work lay until its
-leases were over, and for how many alerts the first one found that it is late.
+leases were over, and how many alerts the first one could no longer complete.
 """
 
 import signal
@@ -119,11 +119,9 @@ def _leased(database: URL) -> int:
 
 
 def _late(replica: Replica) -> int:
-    """Return for how many events the replica found that they are another's by now."""
-    return int(
-        _sum(replica, 'alerthistory_ingest_work_processed_total{outcome="outdated"}')
-        + _sum(replica, 'alerthistory_ingest_work_processed_total{outcome="lease_over"}')
-    )
+    """Return how many events the replica could not complete: another has them, or its calls took too long."""
+    outcomes = ("outdated", "lease_over", "released")
+    return int(sum(_sum(replica, f'alerthistory_ingest_work_processed_total{{outcome="{each}"}}') for each in outcomes))
 
 
 def _sum(replica: Replica, sample: str) -> float:

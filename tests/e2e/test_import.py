@@ -154,7 +154,8 @@ def test_an_import_that_was_killed_goes_on_and_ends_the_same(suite: Suite, sourc
 
         alerts = next(iter(import_(suite, source).values()))
 
-        assert (alerts["known"], alerts["imported"]) == (done, len(expected) - done)
+        assert alerts["known"] in (done, done + 1), "the last call may have been answered to nobody"
+        assert alerts["known"] + alerts["imported"] == len(expected)
         assert suite.history(limit=1000) == expected
 
 
