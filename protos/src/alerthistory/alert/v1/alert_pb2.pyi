@@ -241,14 +241,14 @@ class Verdict(_message.Message):
     reasoning: _builtins.str
     """Why, in one or two sentences for a person."""
     source: _builtins.str
-    """Who judged: `rules`, or the name of a model."""
+    """Who judged: `rules`, `override` for a person, or the name of a model."""
     @_builtins.property
     def recommendations(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What to do, most useful first. May be empty."""
 
     @_builtins.property
     def rules(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The names of the rules that decided, strongest first. Empty for a model's verdict."""
+        """The names of the rules that decided, strongest first. Empty for the verdict of a model or a person."""
 
     @_builtins.property
     def processing_time(self) -> _duration_pb2.Duration:

@@ -82,6 +82,34 @@ MODE_SOURCE_DEFAULT: ModeSource.ValueType  # 4
 """Nobody has set it."""
 Global___ModeSource: _TypeAlias = ModeSource  # noqa: Y015
 
+class _LlmState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LlmStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LlmState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LLM_STATE_UNSPECIFIED: _LlmState.ValueType  # 0
+    """No LLM is configured."""
+    LLM_STATE_AVAILABLE: _LlmState.ValueType  # 1
+    """It is asked."""
+    LLM_STATE_FAILING: _LlmState.ValueType  # 2
+    """It failed too often: the rules judge until it answers again."""
+    LLM_STATE_BUDGET_SPENT: _LlmState.ValueType  # 3
+    """The day's budget is spent: the rules judge until midnight, UTC."""
+
+class LlmState(_LlmState, metaclass=_LlmStateEnumTypeWrapper):
+    """How well the LLM can be reached."""
+
+LLM_STATE_UNSPECIFIED: LlmState.ValueType  # 0
+"""No LLM is configured."""
+LLM_STATE_AVAILABLE: LlmState.ValueType  # 1
+"""It is asked."""
+LLM_STATE_FAILING: LlmState.ValueType  # 2
+"""It failed too often: the rules judge until it answers again."""
+LLM_STATE_BUDGET_SPENT: LlmState.ValueType  # 3
+"""The day's budget is spent: the rules judge until midnight, UTC."""
+Global___LlmState: _TypeAlias = LlmState  # noqa: Y015
+
 @_typing.final
 class ClassifyCase(_message.Message):
     """One event to judge."""
@@ -119,6 +147,9 @@ class ClassifyAlertsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CASES_FIELD_NUMBER: _builtins.int
+    IS_VERDICT_REQUIRED_FIELD_NUMBER: _builtins.int
+    is_verdict_required: _builtins.bool
+    """Whether a verdict is wanted whatever the mode says."""
     @_builtins.property
     def cases(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClassifyCase]:
         """The events to judge, those of one alert in their order. At most 1000."""
@@ -127,10 +158,11 @@ class ClassifyAlertsRequest(_message.Message):
         self,
         *,
         cases: _abc.Iterable[Global___ClassifyCase] | None = ...,
+        is_verdict_required: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cases", b"cases"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cases", b"cases", "is_verdict_required", b"is_verdict_required"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -187,6 +219,226 @@ class ClassifyAlertsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ClassifyAlertsResponse: _TypeAlias = ClassifyAlertsResponse  # noqa: Y015
+
+@_typing.final
+class RefreshClassificationsRequest(_message.Message):
+    """Asks to judge alerts anew."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CASES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def cases(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClassifyCase]:
+        """The events to judge. At most 100."""
+
+    def __init__(
+        self,
+        *,
+        cases: _abc.Iterable[Global___ClassifyCase] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cases", b"cases"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RefreshClassificationsRequest: _TypeAlias = RefreshClassificationsRequest  # noqa: Y015
+
+@_typing.final
+class RefreshClassificationsResponse(_message.Message):
+    """Holds new verdicts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLASSIFICATIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def classifications(self) -> _containers.RepeatedCompositeFieldContainer[Global___Classification]:
+        """One per event, in the order of the request."""
+
+    def __init__(
+        self,
+        *,
+        classifications: _abc.Iterable[Global___Classification] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["classifications", b"classifications"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RefreshClassificationsResponse: _TypeAlias = RefreshClassificationsResponse  # noqa: Y015
+
+@_typing.final
+class ExplainClassificationsRequest(_message.Message):
+    """Asks how alerts would be judged."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CASES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def cases(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClassifyCase]:
+        """The events. At most 100."""
+
+    def __init__(
+        self,
+        *,
+        cases: _abc.Iterable[Global___ClassifyCase] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cases", b"cases"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainClassificationsRequest: _TypeAlias = ExplainClassificationsRequest  # noqa: Y015
+
+@_typing.final
+class Explanation(_message.Message):
+    """Says how an alert would be judged."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULES_VERDICT_FIELD_NUMBER: _builtins.int
+    OVERRIDE_FIELD_NUMBER: _builtins.int
+    QUESTION_FIELD_NUMBER: _builtins.int
+    NOT_ASKED_BECAUSE_FIELD_NUMBER: _builtins.int
+    TEMPLATE_HASH_FIELD_NUMBER: _builtins.int
+    question: _builtins.str
+    """What the LLM would be told, as JSON; empty when it would not be asked."""
+    not_asked_because: _builtins.str
+    """Why the LLM would not be asked; empty when it would."""
+    template_hash: _builtins.str
+    """What this alert has in common with those whose answer by the LLM it shares: a SHA-256 in hex."""
+    @_builtins.property
+    def rules_verdict(self) -> _alert_pb2.Verdict:
+        """The verdict of the rules, with their names."""
+
+    @_builtins.property
+    def override(self) -> Global___Override:
+        """The override in force; unset when there is none."""
+
+    def __init__(
+        self,
+        *,
+        rules_verdict: _alert_pb2.Verdict | None = ...,
+        override: Global___Override | None = ...,
+        question: _builtins.str = ...,
+        not_asked_because: _builtins.str = ...,
+        template_hash: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["override", b"override", "rules_verdict", b"rules_verdict"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["not_asked_because", b"not_asked_because", "override", b"override", "question", b"question", "rules_verdict", b"rules_verdict", "template_hash", b"template_hash"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Explanation: _TypeAlias = Explanation  # noqa: Y015
+
+@_typing.final
+class ExplainClassificationsResponse(_message.Message):
+    """Says how alerts would be judged."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPLANATIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def explanations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Explanation]:
+        """One per event, in the order of the request."""
+
+    def __init__(
+        self,
+        *,
+        explanations: _abc.Iterable[Global___Explanation] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["explanations", b"explanations"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainClassificationsResponse: _TypeAlias = ExplainClassificationsResponse  # noqa: Y015
+
+@_typing.final
+class TestRulesRequest(_message.Message):
+    """Asks to judge alerts by other rules."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULES_YAML_FIELD_NUMBER: _builtins.int
+    CASES_FIELD_NUMBER: _builtins.int
+    rules_yaml: _builtins.bytes
+    """The rules, in YAML. At most 1 MiB."""
+    @_builtins.property
+    def cases(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClassifyCase]:
+        """The events to judge; may be empty. At most 1000."""
+
+    def __init__(
+        self,
+        *,
+        rules_yaml: _builtins.bytes = ...,
+        cases: _abc.Iterable[Global___ClassifyCase] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cases", b"cases", "rules_yaml", b"rules_yaml"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TestRulesRequest: _TypeAlias = TestRulesRequest  # noqa: Y015
+
+@_typing.final
+class RulesComparison(_message.Message):
+    """What two sets of rules say."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TESTED_FIELD_NUMBER: _builtins.int
+    IN_FORCE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def tested(self) -> _alert_pb2.Verdict:
+        """The verdict of the rules that were sent."""
+
+    @_builtins.property
+    def in_force(self) -> _alert_pb2.Verdict:
+        """The verdict of the rules in force."""
+
+    def __init__(
+        self,
+        *,
+        tested: _alert_pb2.Verdict | None = ...,
+        in_force: _alert_pb2.Verdict | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["in_force", b"in_force", "tested", b"tested"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["in_force", b"in_force", "tested", b"tested"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RulesComparison: _TypeAlias = RulesComparison  # noqa: Y015
+
+@_typing.final
+class TestRulesResponse(_message.Message):
+    """Holds verdicts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMPARISONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def comparisons(self) -> _containers.RepeatedCompositeFieldContainer[Global___RulesComparison]:
+        """One per event, in the order of the request."""
+
+    def __init__(
+        self,
+        *,
+        comparisons: _abc.Iterable[Global___RulesComparison] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comparisons", b"comparisons"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TestRulesResponse: _TypeAlias = TestRulesResponse  # noqa: Y015
 
 @_typing.final
 class GetClassificationRequest(_message.Message):
@@ -480,16 +732,20 @@ class SetModeRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     MODE_FIELD_NUMBER: _builtins.int
+    AUTHOR_FIELD_NUMBER: _builtins.int
     mode: Global___EnrichmentMode.ValueType
     """The mode wanted. Required."""
+    author: _builtins.str
+    """Who sets it, for the audit. At most 200 characters; longer ones are cut."""
     def __init__(
         self,
         *,
         mode: Global___EnrichmentMode.ValueType = ...,
+        author: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["mode", b"mode"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "mode", b"mode"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -520,6 +776,401 @@ class SetModeResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SetModeResponse: _TypeAlias = SetModeResponse  # noqa: Y015
+
+@_typing.final
+class ListModeChangesRequest(_message.Message):
+    """Asks who set which mode."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """How many, newest first. 0 means 50; at most 1000, larger values mean 1000."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListModeChangesRequest: _TypeAlias = ListModeChangesRequest  # noqa: Y015
+
+@_typing.final
+class ModeChange(_message.Message):
+    """One change of the enrichment mode."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PREVIOUS_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    CHANGED_AT_FIELD_NUMBER: _builtins.int
+    AUTHOR_FIELD_NUMBER: _builtins.int
+    previous: Global___EnrichmentMode.ValueType
+    """The mode before; unspecified for the first change."""
+    mode: Global___EnrichmentMode.ValueType
+    """The mode that was set."""
+    author: _builtins.str
+    """By whom; empty when nobody said."""
+    @_builtins.property
+    def changed_at(self) -> _timestamp_pb2.Timestamp:
+        """When."""
+
+    def __init__(
+        self,
+        *,
+        previous: Global___EnrichmentMode.ValueType = ...,
+        mode: Global___EnrichmentMode.ValueType = ...,
+        changed_at: _timestamp_pb2.Timestamp | None = ...,
+        author: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["changed_at", b"changed_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "changed_at", b"changed_at", "mode", b"mode", "previous", b"previous"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModeChange: _TypeAlias = ModeChange  # noqa: Y015
+
+@_typing.final
+class ListModeChangesResponse(_message.Message):
+    """Holds changes of the mode."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModeChange]:
+        """The changes, newest first."""
+
+    def __init__(
+        self,
+        *,
+        changes: _abc.Iterable[Global___ModeChange] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListModeChangesResponse: _TypeAlias = ListModeChangesResponse  # noqa: Y015
+
+@_typing.final
+class Override(_message.Message):
+    """What a person said about an alert."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FINGERPRINT_FIELD_NUMBER: _builtins.int
+    ALERT_NAME_FIELD_NUMBER: _builtins.int
+    SEVERITY_FIELD_NUMBER: _builtins.int
+    AUTHOR_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    fingerprint: _builtins.str
+    """The alert's identity."""
+    alert_name: _builtins.str
+    """The alert's name; empty when it was not known."""
+    severity: _alert_pb2.Severity.ValueType
+    """The severity."""
+    author: _builtins.str
+    """Who says so."""
+    reason: _builtins.str
+    """Why."""
+    @_builtins.property
+    def created_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was said."""
+
+    def __init__(
+        self,
+        *,
+        fingerprint: _builtins.str = ...,
+        alert_name: _builtins.str = ...,
+        severity: _alert_pb2.Severity.ValueType = ...,
+        author: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        created_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_name", b"alert_name", "author", b"author", "created_at", b"created_at", "fingerprint", b"fingerprint", "reason", b"reason", "severity", b"severity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Override: _TypeAlias = Override  # noqa: Y015
+
+@_typing.final
+class SetOverrideRequest(_message.Message):
+    """Asks to override verdicts on an alert."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FINGERPRINT_FIELD_NUMBER: _builtins.int
+    SEVERITY_FIELD_NUMBER: _builtins.int
+    AUTHOR_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ALERT_NAME_FIELD_NUMBER: _builtins.int
+    fingerprint: _builtins.str
+    """The alert's identity. Required."""
+    severity: _alert_pb2.Severity.ValueType
+    """The severity. Required."""
+    author: _builtins.str
+    """Who says so. Required; at most 200 characters."""
+    reason: _builtins.str
+    """Why. Required; at most 2000 characters."""
+    alert_name: _builtins.str
+    """The alert's name, for lists. May be empty."""
+    def __init__(
+        self,
+        *,
+        fingerprint: _builtins.str = ...,
+        severity: _alert_pb2.Severity.ValueType = ...,
+        author: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        alert_name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_name", b"alert_name", "author", b"author", "fingerprint", b"fingerprint", "reason", b"reason", "severity", b"severity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetOverrideRequest: _TypeAlias = SetOverrideRequest  # noqa: Y015
+
+@_typing.final
+class SetOverrideResponse(_message.Message):
+    """Holds the override."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OVERRIDE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def override(self) -> Global___Override:
+        """The override, as it is kept."""
+
+    def __init__(
+        self,
+        *,
+        override: Global___Override | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["override", b"override"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["override", b"override"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetOverrideResponse: _TypeAlias = SetOverrideResponse  # noqa: Y015
+
+@_typing.final
+class RemoveOverrideRequest(_message.Message):
+    """Asks to remove an override."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FINGERPRINT_FIELD_NUMBER: _builtins.int
+    AUTHOR_FIELD_NUMBER: _builtins.int
+    fingerprint: _builtins.str
+    """The alert's identity. Required."""
+    author: _builtins.str
+    """Who removes it, for the log."""
+    def __init__(
+        self,
+        *,
+        fingerprint: _builtins.str = ...,
+        author: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "fingerprint", b"fingerprint"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemoveOverrideRequest: _TypeAlias = RemoveOverrideRequest  # noqa: Y015
+
+@_typing.final
+class RemoveOverrideResponse(_message.Message):
+    """Says that the override is removed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemoveOverrideResponse: _TypeAlias = RemoveOverrideResponse  # noqa: Y015
+
+@_typing.final
+class ListOverridesRequest(_message.Message):
+    """Asks for the overrides."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """How many to a page. 0 means 50; at most 1000, larger values mean 1000."""
+    page_token: _builtins.str
+    """Where to go on: the last answer's `next_page_token`."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListOverridesRequest: _TypeAlias = ListOverridesRequest  # noqa: Y015
+
+@_typing.final
+class ListOverridesResponse(_message.Message):
+    """Holds a page of overrides."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OVERRIDES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Where the next page begins; empty at the end."""
+    @_builtins.property
+    def overrides(self) -> _containers.RepeatedCompositeFieldContainer[Global___Override]:
+        """The overrides, newest first."""
+
+    def __init__(
+        self,
+        *,
+        overrides: _abc.Iterable[Global___Override] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "overrides", b"overrides"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListOverridesResponse: _TypeAlias = ListOverridesResponse  # noqa: Y015
+
+@_typing.final
+class GetStatsRequest(_message.Message):
+    """Asks for counts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DAYS_FIELD_NUMBER: _builtins.int
+    days: _builtins.int
+    """How many days back, today (UTC) included. 0 means all."""
+    def __init__(
+        self,
+        *,
+        days: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["days", b"days"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetStatsRequest: _TypeAlias = GetStatsRequest  # noqa: Y015
+
+@_typing.final
+class ModelUsage(_message.Message):
+    """What one model did and cost."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    QUESTIONS_FIELD_NUMBER: _builtins.int
+    FAILURES_FIELD_NUMBER: _builtins.int
+    CACHE_HITS_FIELD_NUMBER: _builtins.int
+    FALLBACKS_FIELD_NUMBER: _builtins.int
+    PROMPT_TOKENS_FIELD_NUMBER: _builtins.int
+    COMPLETION_TOKENS_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """The model."""
+    questions: _builtins.int
+    """How many answers were asked of it; tries of one question count once."""
+    failures: _builtins.int
+    """How many of them came to nothing."""
+    cache_hits: _builtins.int
+    """How many verdicts an answer in the cache gave."""
+    fallbacks: _builtins.int
+    """How many verdicts the rules gave in its place."""
+    prompt_tokens: _builtins.int
+    """How many tokens it read."""
+    completion_tokens: _builtins.int
+    """How many tokens it wrote."""
+    cost: _builtins.float
+    """What that cost by the configured prices, in the currency of the prices."""
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        questions: _builtins.int = ...,
+        failures: _builtins.int = ...,
+        cache_hits: _builtins.int = ...,
+        fallbacks: _builtins.int = ...,
+        prompt_tokens: _builtins.int = ...,
+        completion_tokens: _builtins.int = ...,
+        cost: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_hits", b"cache_hits", "completion_tokens", b"completion_tokens", "cost", b"cost", "failures", b"failures", "fallbacks", b"fallbacks", "model", b"model", "prompt_tokens", b"prompt_tokens", "questions", b"questions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelUsage: _TypeAlias = ModelUsage  # noqa: Y015
+
+@_typing.final
+class GetStatsResponse(_message.Message):
+    """Holds counts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERDICTS_FIELD_NUMBER: _builtins.int
+    MODELS_FIELD_NUMBER: _builtins.int
+    DAILY_BUDGET_FIELD_NUMBER: _builtins.int
+    SPENT_TODAY_FIELD_NUMBER: _builtins.int
+    daily_budget: _builtins.float
+    """What may be spent on a day; 0: no limit."""
+    spent_today: _builtins.float
+    """What was spent today (UTC)."""
+    @_builtins.property
+    def verdicts(self) -> _containers.RepeatedCompositeFieldContainer[Global___VerdictCount]:
+        """How many verdicts were given, by severity and judge."""
+
+    @_builtins.property
+    def models(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelUsage]:
+        """What each model did."""
+
+    def __init__(
+        self,
+        *,
+        verdicts: _abc.Iterable[Global___VerdictCount] | None = ...,
+        models: _abc.Iterable[Global___ModelUsage] | None = ...,
+        daily_budget: _builtins.float = ...,
+        spent_today: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["daily_budget", b"daily_budget", "models", b"models", "spent_today", b"spent_today", "verdicts", b"verdicts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetStatsResponse: _TypeAlias = GetStatsResponse  # noqa: Y015
 
 @_typing.final
 class GetStatusRequest(_message.Message):
@@ -609,6 +1260,7 @@ class GetStatusResponse(_message.Message):
     REDIS_FIELD_NUMBER: _builtins.int
     VERDICTS_FIELD_NUMBER: _builtins.int
     TRANSPARENT_EVENTS_FIELD_NUMBER: _builtins.int
+    LLM_STATE_FIELD_NUMBER: _builtins.int
     classifications: _builtins.int
     """How many verdicts are stored."""
     mode: Global___EnrichmentMode.ValueType
@@ -617,6 +1269,8 @@ class GetStatusResponse(_message.Message):
     """The LLM that judges; empty when none is configured and the rules do."""
     transparent_events: _builtins.int
     """How many events this replica let pass without a verdict since it started, because the mode asked for none."""
+    llm_state: Global___LlmState.ValueType
+    """How well this replica can reach the LLM."""
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp:
         """When the service started."""
@@ -639,10 +1293,11 @@ class GetStatusResponse(_message.Message):
         redis: Global___CacheStatus | None = ...,
         verdicts: _abc.Iterable[Global___VerdictCount] | None = ...,
         transparent_events: _builtins.int = ...,
+        llm_state: Global___LlmState.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["redis", b"redis", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["classifications", b"classifications", "mode", b"mode", "model", b"model", "redis", b"redis", "started_at", b"started_at", "transparent_events", b"transparent_events", "verdicts", b"verdicts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["classifications", b"classifications", "llm_state", b"llm_state", "mode", b"mode", "model", b"model", "redis", b"redis", "started_at", b"started_at", "transparent_events", b"transparent_events", "verdicts", b"verdicts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -40,6 +40,21 @@ class ClassifierServiceStub:
                 request_serializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ClassifyAlertsRequest.SerializeToString,
                 response_deserializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ClassifyAlertsResponse.FromString,
                 _registered_method=True)
+        self.RefreshClassifications = channel.unary_unary(
+                '/alerthistory.classifier.v1.ClassifierService/RefreshClassifications',
+                request_serializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.RefreshClassificationsRequest.SerializeToString,
+                response_deserializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.RefreshClassificationsResponse.FromString,
+                _registered_method=True)
+        self.ExplainClassifications = channel.unary_unary(
+                '/alerthistory.classifier.v1.ClassifierService/ExplainClassifications',
+                request_serializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ExplainClassificationsRequest.SerializeToString,
+                response_deserializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ExplainClassificationsResponse.FromString,
+                _registered_method=True)
+        self.TestRules = channel.unary_unary(
+                '/alerthistory.classifier.v1.ClassifierService/TestRules',
+                request_serializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.TestRulesRequest.SerializeToString,
+                response_deserializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.TestRulesResponse.FromString,
+                _registered_method=True)
         self.GetClassification = channel.unary_unary(
                 '/alerthistory.classifier.v1.ClassifierService/GetClassification',
                 request_serializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.GetClassificationRequest.SerializeToString,
@@ -70,6 +85,31 @@ class ClassifierServiceStub:
                 request_serializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.SetModeRequest.SerializeToString,
                 response_deserializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.SetModeResponse.FromString,
                 _registered_method=True)
+        self.ListModeChanges = channel.unary_unary(
+                '/alerthistory.classifier.v1.ClassifierService/ListModeChanges',
+                request_serializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ListModeChangesRequest.SerializeToString,
+                response_deserializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ListModeChangesResponse.FromString,
+                _registered_method=True)
+        self.SetOverride = channel.unary_unary(
+                '/alerthistory.classifier.v1.ClassifierService/SetOverride',
+                request_serializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.SetOverrideRequest.SerializeToString,
+                response_deserializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.SetOverrideResponse.FromString,
+                _registered_method=True)
+        self.RemoveOverride = channel.unary_unary(
+                '/alerthistory.classifier.v1.ClassifierService/RemoveOverride',
+                request_serializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.RemoveOverrideRequest.SerializeToString,
+                response_deserializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.RemoveOverrideResponse.FromString,
+                _registered_method=True)
+        self.ListOverrides = channel.unary_unary(
+                '/alerthistory.classifier.v1.ClassifierService/ListOverrides',
+                request_serializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ListOverridesRequest.SerializeToString,
+                response_deserializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ListOverridesResponse.FromString,
+                _registered_method=True)
+        self.GetStats = channel.unary_unary(
+                '/alerthistory.classifier.v1.ClassifierService/GetStats',
+                request_serializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.GetStatsRequest.SerializeToString,
+                response_deserializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.GetStatsResponse.FromString,
+                _registered_method=True)
         self.GetStatus = channel.unary_unary(
                 '/alerthistory.classifier.v1.ClassifierService/GetStatus',
                 request_serializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.GetStatusRequest.SerializeToString,
@@ -85,6 +125,28 @@ class ClassifierServiceServicer:
         """Judge alerts and store the verdicts. Always answers within the deadline: when no better judge does, the rules do.
         Idempotent: the verdict of an event replaces the alert's earlier one. INVALID_ARGUMENT names every event that cannot
         be understood; then none is judged.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RefreshClassifications(self, request, context):
+        """Judge alerts anew, whatever the mode and the cache say, and store the verdicts. It waits for the LLM as long as the
+        deadline allows. An override stays in force. INVALID_ARGUMENT as with ClassifyAlerts.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainClassifications(self, request, context):
+        """Say how alerts would be judged, and why. Stores nothing and asks no LLM.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TestRules(self, request, context):
+        """Judge alerts by rules that are not in force. Stores nothing. INVALID_ARGUMENT says what is wrong with the rules.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -133,6 +195,42 @@ class ClassifierServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListModeChanges(self, request, context):
+        """List who set which enrichment mode and when, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetOverride(self, request, context):
+        """Say how serious an alert is, as a person, durably: nobody else's verdict counts until the override is removed.
+        Replaces an earlier override. Idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveOverride(self, request, context):
+        """Remove an override; the alert is judged again when it next fires. NOT_FOUND when there is none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListOverrides(self, request, context):
+        """List the overrides in force, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetStats(self, request, context):
+        """Count verdicts, and what the LLM did and cost. From the store: the same on every replica, a few seconds old.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetStatus(self, request, context):
         """Return figures for dashboards.
         """
@@ -147,6 +245,21 @@ def add_ClassifierServiceServicer_to_server(servicer, server):
                     servicer.ClassifyAlerts,
                     request_deserializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ClassifyAlertsRequest.FromString,
                     response_serializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ClassifyAlertsResponse.SerializeToString,
+            ),
+            'RefreshClassifications': grpc.unary_unary_rpc_method_handler(
+                    servicer.RefreshClassifications,
+                    request_deserializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.RefreshClassificationsRequest.FromString,
+                    response_serializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.RefreshClassificationsResponse.SerializeToString,
+            ),
+            'ExplainClassifications': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainClassifications,
+                    request_deserializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ExplainClassificationsRequest.FromString,
+                    response_serializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ExplainClassificationsResponse.SerializeToString,
+            ),
+            'TestRules': grpc.unary_unary_rpc_method_handler(
+                    servicer.TestRules,
+                    request_deserializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.TestRulesRequest.FromString,
+                    response_serializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.TestRulesResponse.SerializeToString,
             ),
             'GetClassification': grpc.unary_unary_rpc_method_handler(
                     servicer.GetClassification,
@@ -177,6 +290,31 @@ def add_ClassifierServiceServicer_to_server(servicer, server):
                     servicer.SetMode,
                     request_deserializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.SetModeRequest.FromString,
                     response_serializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.SetModeResponse.SerializeToString,
+            ),
+            'ListModeChanges': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListModeChanges,
+                    request_deserializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ListModeChangesRequest.FromString,
+                    response_serializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ListModeChangesResponse.SerializeToString,
+            ),
+            'SetOverride': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetOverride,
+                    request_deserializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.SetOverrideRequest.FromString,
+                    response_serializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.SetOverrideResponse.SerializeToString,
+            ),
+            'RemoveOverride': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveOverride,
+                    request_deserializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.RemoveOverrideRequest.FromString,
+                    response_serializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.RemoveOverrideResponse.SerializeToString,
+            ),
+            'ListOverrides': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOverrides,
+                    request_deserializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ListOverridesRequest.FromString,
+                    response_serializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ListOverridesResponse.SerializeToString,
+            ),
+            'GetStats': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStats,
+                    request_deserializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.GetStatsRequest.FromString,
+                    response_serializer=alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.GetStatsResponse.SerializeToString,
             ),
             'GetStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStatus,
@@ -212,6 +350,87 @@ class ClassifierService:
             '/alerthistory.classifier.v1.ClassifierService/ClassifyAlerts',
             alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ClassifyAlertsRequest.SerializeToString,
             alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ClassifyAlertsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RefreshClassifications(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/alerthistory.classifier.v1.ClassifierService/RefreshClassifications',
+            alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.RefreshClassificationsRequest.SerializeToString,
+            alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.RefreshClassificationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainClassifications(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/alerthistory.classifier.v1.ClassifierService/ExplainClassifications',
+            alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ExplainClassificationsRequest.SerializeToString,
+            alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ExplainClassificationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TestRules(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/alerthistory.classifier.v1.ClassifierService/TestRules',
+            alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.TestRulesRequest.SerializeToString,
+            alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.TestRulesResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -374,6 +593,141 @@ class ClassifierService:
             '/alerthistory.classifier.v1.ClassifierService/SetMode',
             alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.SetModeRequest.SerializeToString,
             alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.SetModeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListModeChanges(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/alerthistory.classifier.v1.ClassifierService/ListModeChanges',
+            alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ListModeChangesRequest.SerializeToString,
+            alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ListModeChangesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetOverride(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/alerthistory.classifier.v1.ClassifierService/SetOverride',
+            alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.SetOverrideRequest.SerializeToString,
+            alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.SetOverrideResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveOverride(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/alerthistory.classifier.v1.ClassifierService/RemoveOverride',
+            alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.RemoveOverrideRequest.SerializeToString,
+            alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.RemoveOverrideResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOverrides(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/alerthistory.classifier.v1.ClassifierService/ListOverrides',
+            alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ListOverridesRequest.SerializeToString,
+            alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.ListOverridesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStats(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/alerthistory.classifier.v1.ClassifierService/GetStats',
+            alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.GetStatsRequest.SerializeToString,
+            alerthistory_dot_classifier_dot_v1_dot_classifier__service__pb2.GetStatsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -21,6 +21,14 @@ class ClassifierServiceStub:
     Idempotent: the verdict of an event replaces the alert's earlier one. INVALID_ARGUMENT names every event that cannot
     be understood; then none is judged.
     """
+    RefreshClassifications: _aio.UnaryUnaryMultiCallable[_classifier_service_pb2.RefreshClassificationsRequest, _classifier_service_pb2.RefreshClassificationsResponse]
+    """Judge alerts anew, whatever the mode and the cache say, and store the verdicts. It waits for the LLM as long as the
+    deadline allows. An override stays in force. INVALID_ARGUMENT as with ClassifyAlerts.
+    """
+    ExplainClassifications: _aio.UnaryUnaryMultiCallable[_classifier_service_pb2.ExplainClassificationsRequest, _classifier_service_pb2.ExplainClassificationsResponse]
+    """Say how alerts would be judged, and why. Stores nothing and asks no LLM."""
+    TestRules: _aio.UnaryUnaryMultiCallable[_classifier_service_pb2.TestRulesRequest, _classifier_service_pb2.TestRulesResponse]
+    """Judge alerts by rules that are not in force. Stores nothing. INVALID_ARGUMENT says what is wrong with the rules."""
     GetClassification: _aio.UnaryUnaryMultiCallable[_classifier_service_pb2.GetClassificationRequest, _classifier_service_pb2.GetClassificationResponse]
     """Return the stored verdict of an alert. NOT_FOUND when it has none."""
     BatchGetClassifications: _aio.UnaryUnaryMultiCallable[_classifier_service_pb2.BatchGetClassificationsRequest, _classifier_service_pb2.BatchGetClassificationsResponse]
@@ -35,6 +43,18 @@ class ClassifierServiceStub:
     """Return the enrichment mode."""
     SetMode: _aio.UnaryUnaryMultiCallable[_classifier_service_pb2.SetModeRequest, _classifier_service_pb2.SetModeResponse]
     """Set the enrichment mode, durably. Idempotent."""
+    ListModeChanges: _aio.UnaryUnaryMultiCallable[_classifier_service_pb2.ListModeChangesRequest, _classifier_service_pb2.ListModeChangesResponse]
+    """List who set which enrichment mode and when, newest first."""
+    SetOverride: _aio.UnaryUnaryMultiCallable[_classifier_service_pb2.SetOverrideRequest, _classifier_service_pb2.SetOverrideResponse]
+    """Say how serious an alert is, as a person, durably: nobody else's verdict counts until the override is removed.
+    Replaces an earlier override. Idempotent.
+    """
+    RemoveOverride: _aio.UnaryUnaryMultiCallable[_classifier_service_pb2.RemoveOverrideRequest, _classifier_service_pb2.RemoveOverrideResponse]
+    """Remove an override; the alert is judged again when it next fires. NOT_FOUND when there is none."""
+    ListOverrides: _aio.UnaryUnaryMultiCallable[_classifier_service_pb2.ListOverridesRequest, _classifier_service_pb2.ListOverridesResponse]
+    """List the overrides in force, newest first."""
+    GetStats: _aio.UnaryUnaryMultiCallable[_classifier_service_pb2.GetStatsRequest, _classifier_service_pb2.GetStatsResponse]
+    """Count verdicts, and what the LLM did and cost. From the store: the same on every replica, a few seconds old."""
     GetStatus: _aio.UnaryUnaryMultiCallable[_classifier_service_pb2.GetStatusRequest, _classifier_service_pb2.GetStatusResponse]
     """Return figures for dashboards."""
 
@@ -51,6 +71,32 @@ class ClassifierServiceServicer(metaclass=_abc_1.ABCMeta):
         Idempotent: the verdict of an event replaces the alert's earlier one. INVALID_ARGUMENT names every event that cannot
         be understood; then none is judged.
         """
+
+    @_abc_1.abstractmethod
+    def RefreshClassifications(
+        self,
+        request: _classifier_service_pb2.RefreshClassificationsRequest,
+        context: _aio.ServicerContext[_classifier_service_pb2.RefreshClassificationsRequest, _abc.Awaitable[_classifier_service_pb2.RefreshClassificationsResponse]],
+    ) -> _abc.Awaitable[_classifier_service_pb2.RefreshClassificationsResponse]:
+        """Judge alerts anew, whatever the mode and the cache say, and store the verdicts. It waits for the LLM as long as the
+        deadline allows. An override stays in force. INVALID_ARGUMENT as with ClassifyAlerts.
+        """
+
+    @_abc_1.abstractmethod
+    def ExplainClassifications(
+        self,
+        request: _classifier_service_pb2.ExplainClassificationsRequest,
+        context: _aio.ServicerContext[_classifier_service_pb2.ExplainClassificationsRequest, _abc.Awaitable[_classifier_service_pb2.ExplainClassificationsResponse]],
+    ) -> _abc.Awaitable[_classifier_service_pb2.ExplainClassificationsResponse]:
+        """Say how alerts would be judged, and why. Stores nothing and asks no LLM."""
+
+    @_abc_1.abstractmethod
+    def TestRules(
+        self,
+        request: _classifier_service_pb2.TestRulesRequest,
+        context: _aio.ServicerContext[_classifier_service_pb2.TestRulesRequest, _abc.Awaitable[_classifier_service_pb2.TestRulesResponse]],
+    ) -> _abc.Awaitable[_classifier_service_pb2.TestRulesResponse]:
+        """Judge alerts by rules that are not in force. Stores nothing. INVALID_ARGUMENT says what is wrong with the rules."""
 
     @_abc_1.abstractmethod
     def GetClassification(
@@ -101,6 +147,48 @@ class ClassifierServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_classifier_service_pb2.SetModeRequest, _abc.Awaitable[_classifier_service_pb2.SetModeResponse]],
     ) -> _abc.Awaitable[_classifier_service_pb2.SetModeResponse]:
         """Set the enrichment mode, durably. Idempotent."""
+
+    @_abc_1.abstractmethod
+    def ListModeChanges(
+        self,
+        request: _classifier_service_pb2.ListModeChangesRequest,
+        context: _aio.ServicerContext[_classifier_service_pb2.ListModeChangesRequest, _abc.Awaitable[_classifier_service_pb2.ListModeChangesResponse]],
+    ) -> _abc.Awaitable[_classifier_service_pb2.ListModeChangesResponse]:
+        """List who set which enrichment mode and when, newest first."""
+
+    @_abc_1.abstractmethod
+    def SetOverride(
+        self,
+        request: _classifier_service_pb2.SetOverrideRequest,
+        context: _aio.ServicerContext[_classifier_service_pb2.SetOverrideRequest, _abc.Awaitable[_classifier_service_pb2.SetOverrideResponse]],
+    ) -> _abc.Awaitable[_classifier_service_pb2.SetOverrideResponse]:
+        """Say how serious an alert is, as a person, durably: nobody else's verdict counts until the override is removed.
+        Replaces an earlier override. Idempotent.
+        """
+
+    @_abc_1.abstractmethod
+    def RemoveOverride(
+        self,
+        request: _classifier_service_pb2.RemoveOverrideRequest,
+        context: _aio.ServicerContext[_classifier_service_pb2.RemoveOverrideRequest, _abc.Awaitable[_classifier_service_pb2.RemoveOverrideResponse]],
+    ) -> _abc.Awaitable[_classifier_service_pb2.RemoveOverrideResponse]:
+        """Remove an override; the alert is judged again when it next fires. NOT_FOUND when there is none."""
+
+    @_abc_1.abstractmethod
+    def ListOverrides(
+        self,
+        request: _classifier_service_pb2.ListOverridesRequest,
+        context: _aio.ServicerContext[_classifier_service_pb2.ListOverridesRequest, _abc.Awaitable[_classifier_service_pb2.ListOverridesResponse]],
+    ) -> _abc.Awaitable[_classifier_service_pb2.ListOverridesResponse]:
+        """List the overrides in force, newest first."""
+
+    @_abc_1.abstractmethod
+    def GetStats(
+        self,
+        request: _classifier_service_pb2.GetStatsRequest,
+        context: _aio.ServicerContext[_classifier_service_pb2.GetStatsRequest, _abc.Awaitable[_classifier_service_pb2.GetStatsResponse]],
+    ) -> _abc.Awaitable[_classifier_service_pb2.GetStatsResponse]:
+        """Count verdicts, and what the LLM did and cost. From the store: the same on every replica, a few seconds old."""
 
     @_abc_1.abstractmethod
     def GetStatus(
