@@ -60,7 +60,12 @@ def server(folder: Path) -> Iterator[redis.Redis]:
 
 def _alone(*, hands: Hands | None = None, max_items: int = 10) -> Cache[int]:
     return Cache(
-        "test", NUMBER, ttl_s=60, max_items=max_items, registry=CollectorRegistry(), monotonic=hands or Hands()
+        "test",
+        NUMBER,
+        ttl_s=lambda _: 60,
+        max_items=max_items,
+        registry=CollectorRegistry(),
+        monotonic=hands or Hands(),
     )
 
 
@@ -68,7 +73,7 @@ def _alone(*, hands: Hands | None = None, max_items: int = 10) -> Cache[int]:
 async def _sharing(folder: Path, registry: CollectorRegistry | None = None) -> AsyncIterator[Cache[int]]:
     registry = registry or CollectorRegistry()
     async with open_redis(f"unix://{folder}/redis.sock", name="test", registry=registry) as link:
-        yield Cache("test", NUMBER, ttl_s=60, max_items=10, registry=registry, link=link)
+        yield Cache("test", NUMBER, ttl_s=lambda _: 60, max_items=10, registry=registry, link=link)
 
 
 async def test_a_value_is_made_once_until_it_is_too_old() -> None:

@@ -9,23 +9,35 @@ import grpc
 import structlog
 
 from alerthistory.classifier.v1 import classifier_service_pb2_grpc
+from alerthistory_classifier.adapters.http_model import ModelRules, open_model
+from alerthistory_classifier.adapters.mode_store import SqlModeStore
+from alerthistory_classifier.adapters.override_store import SqlOverrideStore
 from alerthistory_classifier.adapters.redis_mode import RedisMode
+from alerthistory_classifier.adapters.rules_file import open_rules, parse_rules
 from alerthistory_classifier.adapters.store import SqlVerdictStore
+from alerthistory_classifier.adapters.tally_store import SqlTallyStore
 from alerthistory_classifier.application.classify import Classifying
 from alerthistory_classifier.application.importing import Importing
+from alerthistory_classifier.application.judging import Judging, Model
 from alerthistory_classifier.application.keeping import open_keeping
 from alerthistory_classifier.application.modes import Modes
+from alerthistory_classifier.application.opinions import OpinionRules, open_opinions
+from alerthistory_classifier.application.overrides import Overrides
+from alerthistory_classifier.application.overriding import Overriding
 from alerthistory_classifier.application.patience import open_patience
+from alerthistory_classifier.application.tallying import Prices, Tallying, open_tallying
+from alerthistory_classifier.domain.forms import Form
 from alerthistory_classifier.domain.modes import configured
-from alerthistory_classifier.metrics import ClassifierMetrics
+from alerthistory_classifier.metrics import ClassifierMetrics, ModelMetrics
 from alerthistory_classifier.servicer import ClassifierServicer
 from alerthistory_classifier.settings import ClassifierSettings, ignored_legacy_mode
+from alerthistory_common.breaker import Breaker, BreakerRules
 from alerthistory_common.clock import Clock, SystemClock
 from alerthistory_common.component import Component
 from alerthistory_common.database import database_url, open_database
 from alerthistory_common.postgresql import Pool
 from alerthistory_common.process import Host
-from alerthistory_common.redis import open_redis
+from alerthistory_common.redis import RedisLink, open_redis
 from alerthistory_common.retention import deleting_daily
 from alerthistory_common.schema_version import current_schema
 
@@ -56,17 +68,30 @@ async def open_classifier(
         patience = await stack.enter_async_context(open_patience())
         keeping = await stack.enter_async_context(open_keeping(store, patience))
         modes = Modes(
-            store,
+            SqlModeStore(database),
             RedisMode(redis) if redis else None,
             configured=configured(settings.enrichment_mode),
             patience=patience,
             clock=clock,
             metrics=metrics,
         )
+        tallying = await stack.enter_async_context(
+            open_tallying(SqlTallyStore(database), _prices(settings), patience=patience, clock=clock)
+        )
+        overrides = Overrides(SqlOverrideStore(database), patience=patience)
+        rules = await stack.enter_async_context(open_rules(settings.rules_file, registry=host.registry))
+        model = await stack.enter_async_context(_open_model(host, settings, redis, tallying=tallying, clock=clock))
+        judging = Judging(rules, overrides, model, tallying=tallying, clock=clock, metrics=metrics)
+        classifying = Classifying(store, modes, judging, keeping=keeping, patience=patience, metrics=metrics)
         servicer = ClassifierServicer(
-            Classifying(store, modes, keeping=keeping, patience=patience, clock=clock, metrics=metrics),
+            classifying,
             Importing(store),
             modes,
+            Overriding(overrides, store, clock=clock),
+            tallying,
+            model=model,
+            rules=rules,
+            read_rules=parse_rules,
             clock=clock,
         )
 
@@ -75,3 +100,60 @@ async def open_classifier(
             return ("alerthistory.classifier.v1.ClassifierService",)
 
         yield Component(name="classifier", register=register)
+
+
+def _prices(settings: ClassifierSettings) -> Prices:
+    return Prices(
+        prompt=settings.llm_price_prompt,
+        completion=settings.llm_price_completion,
+        daily_budget=settings.llm_daily_budget,
+    )
+
+
+@asynccontextmanager
+async def _open_model(
+    host: Host, settings: ClassifierSettings, redis: RedisLink | None, *, tallying: Tallying, clock: Clock
+) -> AsyncIterator[Model | None]:
+    """Yield the language model, None when none is configured."""
+    if not settings.llm_url:
+        yield None
+        return
+    metrics = ModelMetrics(host.registry)
+    rules = ModelRules(
+        url=settings.llm_url,
+        model=settings.llm_model,
+        form=None if settings.llm_form == "auto" else Form(settings.llm_form),
+        key=settings.llm_key,
+        attempts=settings.llm_attempts,
+        read_timeout_s=settings.llm_read_timeout_s,
+        timeout_s=settings.llm_timeout_s,
+    )
+    breaker = Breaker(
+        "classifier_llm",
+        BreakerRules(
+            failures=settings.llm_breaker_failures,
+            slow_s=settings.llm_breaker_slow_s,
+            open_s=settings.llm_breaker_open_s,
+        ),
+        registry=host.registry,
+    )
+    sharing = OpinionRules(
+        concurrency=settings.llm_concurrency,
+        queue=settings.llm_queue,
+        ttl_s=settings.llm_cache_ttl_s,
+        failure_ttl_s=settings.llm_failure_ttl_s,
+        max_items=settings.llm_cache_size,
+        claim_s=settings.llm_timeout_s,
+    )
+    async with (
+        open_model(rules, telemetry=host.telemetry, clock=clock, metrics=metrics) as model,
+        open_opinions(
+            model, sharing, breaker=breaker, tallying=tallying, metrics=metrics, registry=host.registry, link=redis
+        ) as opinions,
+    ):
+        yield Model(
+            opinions=opinions,
+            wait_s=settings.llm_wait_s,
+            is_legacy=settings.fallback == "legacy",
+            metrics=metrics,
+        )

@@ -1,23 +1,19 @@
-"""Verdicts and the mode in SQL."""
+"""Verdicts in SQL."""
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
-from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Table, delete, func, select, tuple_
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import ColumnElement, Row, delete, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from alerthistory_classifier.adapters.tables import classifications, enrichment_mode
-from alerthistory_classifier.domain.modes import Mode
-from alerthistory_classifier.ports import Classification, KeptMode, Place
+from alerthistory_classifier.adapters.tables import classifications
+from alerthistory_classifier.adapters.upserts import Insert, key_of, upserting
+from alerthistory_classifier.ports import Classification, Place
 from alerthistory_common import bulk
 from alerthistory_common.alerts import Fingerprint, Instant, Severity, Verdict
 from alerthistory_common.database import Database
-
-Insert = postgresql.Insert | sqlite.Insert
 
 _REPLACE = bulk.insert(
     classifications,
@@ -26,11 +22,10 @@ _REPLACE = bulk.insert(
 )
 
 _MICROSECOND = timedelta(microseconds=1)
-_THE_ROW = 1
 
 
 class SqlVerdictStore:
-    """The ports ``VerdictStore`` and ``ModeStore`` over two tables."""
+    """The port ``VerdictStore``."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -48,21 +43,21 @@ class SqlVerdictStore:
         if not kept:
             return set()
         rows = sorted((_row(classification) for classification in kept), key=lambda row: row["fp_hash"])
-        upsert = self._upsert(classifications, "fp_hash", is_wanted=_is_newer).values(rows)
+        upsert = upserting(self._database, classifications, "fp_hash", is_wanted=_is_newer).values(rows)
         returned = upsert.returning(classifications.c.fingerprint)
         result = await self._database.write(lambda connection: connection.execute(returned))
         return {Fingerprint(fingerprint) for fingerprint in result.scalars()}
 
     async def find(self, fingerprint: Fingerprint) -> Classification | None:
         """Return the stored verdict of an alert, None when it has none."""
-        statement = select(classifications).where(classifications.c.fp_hash == _hash(fingerprint))
+        statement = select(classifications).where(classifications.c.fp_hash == key_of(fingerprint))
         result = await self._database.read(lambda connection: connection.execute(statement))
         row = result.one_or_none()
         return None if row is None else _classification(row)
 
     async def find_all(self, fingerprints: Collection[Fingerprint]) -> list[Classification]:
         """Return the stored verdicts of those of *fingerprints* that have one."""
-        statement = select(classifications).where(classifications.c.fp_hash.in_(map(_hash, fingerprints)))
+        statement = select(classifications).where(classifications.c.fp_hash.in_(map(key_of, fingerprints)))
         result = await self._database.read(lambda connection: connection.execute(statement))
         return list(map(_classification, result))
 
@@ -102,31 +97,6 @@ class SqlVerdictStore:
         statement = select(func.count()).select_from(classifications)
         return await self._database.read(lambda connection: connection.scalar(statement)) or 0
 
-    async def find_mode(self) -> KeptMode | None:
-        """Return the mode that was set, None when nobody has."""
-        statement = select(enrichment_mode).where(enrichment_mode.c.id == _THE_ROW)
-        result = await self._database.read(lambda connection: connection.execute(statement))
-        row = result.one_or_none()
-        return None if row is None else KeptMode(mode=Mode(row.mode), is_shared=row.is_shared)
-
-    async def keep_mode(self, kept: KeptMode, *, at: Instant) -> None:
-        """Keep the mode, durably."""
-        row = {"id": _THE_ROW, "mode": kept.mode.value, "set_at": at.micros, "is_shared": kept.is_shared}
-        await self._replace(enrichment_mode, "id", [row])
-
-    async def _replace(self, table: Table, key: str, rows: Sequence[dict[str, Any]]) -> None:
-        upsert = self._upsert(table, key)
-        await self._database.write(lambda connection: connection.execute(upsert, rows))
-
-    def _upsert(
-        self, table: Table, key: str, is_wanted: Callable[[Insert], ColumnElement[bool]] | None = None
-    ) -> Insert:
-        insert = postgresql.insert if self._database.dialect == "postgresql" else sqlite.insert
-        statement = insert(table)
-        changes = {column.name: statement.excluded[column.name] for column in table.columns if column.name != key}
-        where = None if is_wanted is None else is_wanted(statement)
-        return statement.on_conflict_do_update(index_elements=[key], set_=changes, where=where)
-
 
 def _is_newer(statement: Insert) -> ColumnElement[bool]:
     return classifications.c.created_at < statement.excluded.created_at
@@ -135,7 +105,7 @@ def _is_newer(statement: Insert) -> ColumnElement[bool]:
 def _row(classification: Classification) -> dict[str, Any]:
     verdict = classification.verdict
     return {
-        "fp_hash": _hash(classification.fingerprint),
+        "fp_hash": key_of(classification.fingerprint),
         "fingerprint": classification.fingerprint,
         "alert_name": classification.alert_name,
         "severity": verdict.severity.value,
@@ -167,7 +137,3 @@ def _classification(row: Row[Any]) -> Classification:
         created_at=Instant(row.created_at),
         metadata_json=row.metadata_json or b"",
     )
-
-
-def _hash(fingerprint: Fingerprint) -> bytes:
-    return sha256(fingerprint.encode()).digest()

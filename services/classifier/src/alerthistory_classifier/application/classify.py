@@ -1,24 +1,19 @@
 """Judge alerts and keep the verdicts; a database that is away costs the keeping, never the verdict."""
 
-import time
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import replace
-from datetime import timedelta
-from typing import NamedTuple
 
 import structlog
 
+from alerthistory_classifier.application.judging import Case, Explanation, Judgement, Judging
 from alerthistory_classifier.application.keeping import STORE_LIMIT_S
 from alerthistory_classifier.application.modes import Modes
 from alerthistory_classifier.application.patience import Patience
 from alerthistory_classifier.domain.modes import Mode
-from alerthistory_classifier.domain.rules import judge
 from alerthistory_classifier.metrics import ClassifierMetrics
 from alerthistory_classifier.ports import Classification, Place, VerdictStore
-from alerthistory_common.alerts import AlertEvent, Fingerprint, HistoryContext, Severity, Verdict
+from alerthistory_common.alerts import Fingerprint, Severity, Verdict
 from alerthistory_common.batching import Batcher
-from alerthistory_common.clock import Clock
 from alerthistory_common.errors import AlertHistoryError, NotFoundError
 
 _LOG = structlog.get_logger(__name__)
@@ -30,58 +25,66 @@ class ClassificationNotFoundError(NotFoundError):
     reason = "CLASSIFICATION_NOT_FOUND"
 
 
-class Case(NamedTuple):
-    """One event to judge, and what its alert's past says about it."""
-
-    event: AlertEvent
-    history: HistoryContext
-
-
 class Classifying:
-    """What callers ask of the classifier.
-
-    ``verdicts`` counts those given, by severity and judge; ``transparent_events`` those for which the mode wanted none.
-    """
+    """What callers ask of the classifier. ``transparent_events`` counts those for which the mode wanted no verdict."""
 
     def __init__(
         self,
         store: VerdictStore,
         modes: Modes,
+        judging: Judging,
         *,
         keeping: Batcher[Sequence[Classification], None],
         patience: Patience,
-        clock: Clock,
         metrics: ClassifierMetrics,
     ) -> None:
         self._store = store
         self._modes = modes
+        self._judging = judging
         self._keeping = keeping
         self._patience = patience
-        self._clock = clock
         self._metrics = metrics
         self._failing: set[str] = set()
-        self.verdicts: Counter[tuple[Severity, str]] = Counter()
         self.transparent_events = 0
 
-    async def classify(self, cases: Sequence[Case]) -> tuple[Sequence[Verdict | None], Mode]:
+    @property
+    def verdicts(self) -> Counter[tuple[Severity, str]]:
+        """How many verdicts were given, by severity and judge."""
+        return self._judging.verdicts
+
+    async def classify(
+        self, cases: Sequence[Case], *, is_required: bool = False
+    ) -> tuple[Sequence[Verdict | None], Mode]:
         """Return a verdict on each of *cases*, None when the mode asks for none, and the mode.
 
-        Only what fires is judged anew: when it ends, the alert is still what it was.
+        Only what fires is judged anew: when it ends, the alert is still what it was. With *is_required* there is a
+        verdict whatever the mode says.
         """
         mode = (await self._modes.current()).mode
-        if mode is Mode.TRANSPARENT:
+        if mode is Mode.TRANSPARENT and not is_required:
             self.transparent_events += len(cases)
             return [None] * len(cases), mode
         known = await self._known({case.event.fingerprint for case in cases if not case.event.kind.is_firing})
-        verdicts, judged = list[Verdict](), list[Classification]()
-        for event, history in cases:
+        judged = iter(await self._judging.judge(_open(cases, known)))
+        verdicts, judgements = list[Verdict](), list[Judgement]()
+        for event, _ in cases:
             verdict = None if event.kind.is_firing else known.get(event.fingerprint)
             if verdict is None:
-                verdict = known[event.fingerprint] = self._judge(event, history)
-                judged.append(self._classification(event, verdict))
+                judgements.append(next(judged))
+                verdict = known[event.fingerprint] = judgements[-1].classification.verdict
             verdicts.append(verdict)
-        await self._keep(judged)
+        await self._keep([each.classification for each in judgements if each.is_worth_keeping])
         return verdicts, mode
+
+    async def refresh(self, cases: Sequence[Case]) -> list[Classification]:
+        """Return a new verdict on each of *cases*, whatever the mode says and the model has answered before."""
+        judgements = await self._judging.judge(cases, is_new=True)
+        await self._keep([each.classification for each in judgements if each.is_worth_keeping])
+        return [each.classification for each in judgements]
+
+    async def explain(self, cases: Sequence[Case]) -> list[Explanation]:
+        """Return how each of *cases* would be judged, and why."""
+        return await self._judging.explain(cases)
 
     async def find(self, fingerprint: Fingerprint) -> Classification:
         """Return the stored verdict of an alert; raise ClassificationNotFoundError when it has none."""
@@ -101,24 +104,6 @@ class Classifying:
     async def count(self) -> int:
         """Return how many verdicts are stored."""
         return await self._store.count()
-
-    def _judge(self, event: AlertEvent, history: HistoryContext) -> Verdict:
-        started = time.perf_counter()
-        judged = judge(event, history)
-        taken = time.perf_counter() - started
-        verdict = replace(judged, processing_time=timedelta(seconds=taken))
-        self._metrics.duration.observe(taken)
-        self._metrics.verdicts.labels(verdict.severity.value, verdict.source).inc()
-        self.verdicts[verdict.severity, verdict.source] += 1
-        return verdict
-
-    def _classification(self, event: AlertEvent, verdict: Verdict) -> Classification:
-        return Classification(
-            fingerprint=event.fingerprint,
-            alert_name=event.alert_name,
-            verdict=verdict,
-            created_at=self._clock.now(),
-        )
 
     async def _keep(self, judged: Sequence[Classification]) -> None:
         if not judged:
@@ -149,3 +134,13 @@ class Classifying:
         if operation not in self._failing:  # Once: every alert of a burst would say the same.
             self._failing.add(operation)
             _LOG.warning("the verdict store failed", operation=operation, error=error.message)
+
+
+def _open(cases: Sequence[Case], known: Collection[Fingerprint]) -> list[Case]:
+    """Return those of *cases* on which there is no verdict, neither in *known* nor from an earlier one of them."""
+    found, judged = list[Case](), set(known)
+    for case in cases:
+        if case.event.kind.is_firing or case.event.fingerprint not in judged:
+            found.append(case)
+            judged.add(case.event.fingerprint)
+    return found

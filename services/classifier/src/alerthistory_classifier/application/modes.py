@@ -4,6 +4,7 @@ The store is told first and is never asked in vain twice for one answer; what co
 """
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 
 import structlog
@@ -11,7 +12,7 @@ import structlog
 from alerthistory_classifier.application.patience import Patience
 from alerthistory_classifier.domain.modes import Mode, ModeSetting, ModeSource
 from alerthistory_classifier.metrics import ClassifierMetrics
-from alerthistory_classifier.ports import KeptMode, ModeStore, SharedMode
+from alerthistory_classifier.ports import KeptMode, ModeChange, ModeStore, SharedMode
 from alerthistory_common.clock import Clock
 from alerthistory_common.errors import UnavailableError
 
@@ -51,13 +52,18 @@ class Modes:
                 await self._read()
             return self._known
 
-    async def change(self, mode: Mode) -> ModeSetting:
+    async def change(self, mode: Mode, *, author: str) -> ModeSetting:
         """Set the mode, durably, and return it; raise StoreUnavailableError when it cannot be kept."""
         async with self._reading:
             kept = KeptMode(mode=mode, is_shared=self._shared is None)
-            await self._store.keep_mode(kept, at=self._clock.now())
+            await self._store.change_mode(kept, at=self._clock.now(), author=author)
+            _LOG.info("mode set", mode=mode.value, author=author)
             self._remember(mode, await self._share(kept))
             return self._known
+
+    async def changes(self, limit: int) -> Sequence[ModeChange]:
+        """Return who changed the mode, newest first."""
+        return await self._store.mode_changes(limit)
 
     async def shared_response_time(self) -> timedelta | None:
         """Return how long the shared place took to answer; None when none is configured.

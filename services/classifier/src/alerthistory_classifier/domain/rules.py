@@ -32,6 +32,44 @@ class _Opinion:
         return replace(self, level=level, confidence=confidence, evidence=(*self.evidence, *evidence))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """What an answer about one alert may not be shared across, though their texts have one template."""
+
+    measured: Level | None
+    sender: Level | None
+    environment: Environment
+    habits: tuple[str, ...]
+    is_new: bool
+
+
+class RuleBook:
+    """The rules in force."""
+
+    def judge(self, event: AlertEvent, history: HistoryContext) -> Verdict:
+        """Return the verdict of the rules on *event*; always gives one. ``processing_time`` is left to the caller."""
+        return judge(event, history)
+
+    def situation(self, event: AlertEvent, history: HistoryContext) -> Situation:
+        """Return what sets *event* apart from others of its template."""
+        judged = subject(event, history)
+        numbers, says = measured(judged), sender_says(judged)
+        return Situation(
+            measured=None if numbers is None else numbers.level,
+            sender=None if says is None else says.level,
+            environment=place(judged).environment,
+            habits=tuple(each.rule for each in habits(history)),
+            is_new=is_new(history),
+        )
+
+    def is_guarded(self, event: AlertEvent, history: HistoryContext) -> bool:
+        """Whether the sender calls *event* critical, and nothing says that it comes from a place without users."""
+        judged = subject(event, history)
+        says, environment = sender_says(judged), place(judged).environment
+        is_playground = environment in {Environment.SANDBOX, Environment.DEVELOPMENT}
+        return says is not None and says.level is Level.CRITICAL and not is_playground
+
+
 def judge(event: AlertEvent, history: HistoryContext) -> Verdict:
     """Return the verdict of the rules on *event*; always gives one. ``processing_time`` is left to the caller."""
     judged = subject(event, history)
