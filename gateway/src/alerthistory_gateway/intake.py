@@ -60,10 +60,17 @@ class Intake:
         return result
 
     async def process(
-        self, body: bytes, *, form: ingest_service_pb2.PayloadFormat.ValueType, sender: str
+        self,
+        body: bytes,
+        *,
+        form: ingest_service_pb2.PayloadFormat.ValueType,
+        sender: str,
+        is_verdict_required: bool = False,
     ) -> ingest_service_pb2.ProcessAlertsResponse:
         """Return what came of *body*, once it is durable; raise UnavailableError when it may be lost."""
-        request = ingest_service_pb2.ProcessAlertsRequest(payload=self._payload(body, form, sender))
+        request = ingest_service_pb2.ProcessAlertsRequest(
+            payload=self._payload(body, form, sender), is_verdict_required=is_verdict_required
+        )
         return await ask("ingest", self._services.ingest.ProcessAlerts, request, timeout_s=self._timeout_s)
 
     def _payload(

@@ -16,6 +16,7 @@ from alerthistory_gateway.legacy.modes import mode_name, mode_value, source_name
 from alerthistory_gateway.legacy.rendering import json_answer
 from alerthistory_gateway.legacy.routing import ExactRoute
 from alerthistory_gateway.legacy.validation import read_body
+from alerthistory_gateway.routes.webhook import sender_of
 
 
 class ModeBody(BaseModel):
@@ -50,7 +51,7 @@ class EnrichmentEndpoint:
         """Set the mode."""
         wanted = read_body(request, await self._bodies.read(request), ModeBody)
         before = await self._current()
-        asked = classifier_pb2.SetModeRequest(mode=mode_value(wanted.mode))
+        asked = classifier_pb2.SetModeRequest(mode=mode_value(wanted.mode), author=sender_of(request))
         after = await ask("classifier", self._services.classifier.SetMode, asked, timeout_s=self._timeout_s)
         self._families.mode_requests.labels(request.method, mode_name(after.mode)).inc()
         if after.mode != before.mode:

@@ -91,7 +91,7 @@ class UniversalWebhookEndpoints:
             content, body = await self._read(request, UniversalBody, ticket.grow)
             wiring = await self._wiring.current()
             if wiring.has_llm:
-                processed = await self._process(request, content, body)
+                processed = await self._process(request, content, body, is_verdict_required=True)
                 return _intelligent(content, started, _brief(content, processed.alerts))
             if content.alerts:
                 result = await self._intake.take(body, form=PAYLOAD_FORMAT_ALERTMANAGER, sender=sender_of(request))
@@ -156,11 +156,16 @@ class UniversalWebhookEndpoints:
         return _parsed(request, body, model)
 
     async def _process(
-        self, request: Request, content: UniversalBody | ProxyBody, body: bytes
+        self, request: Request, content: UniversalBody | ProxyBody, body: bytes, *, is_verdict_required: bool = False
     ) -> ProcessAlertsResponse:
         if not content.alerts:
             return ProcessAlertsResponse()
-        processed = await self._intake.process(body, form=PAYLOAD_FORMAT_ALERTMANAGER, sender=sender_of(request))
+        processed = await self._intake.process(
+            body,
+            form=PAYLOAD_FORMAT_ALERTMANAGER,
+            sender=sender_of(request),
+            is_verdict_required=is_verdict_required,
+        )
         _check(processed.result.rejection)
         self._families.count_stored(len(processed.alerts))
         return processed

@@ -136,8 +136,8 @@ class Spool(Protocol):
 class Classifier(Protocol):
     """The classifier service."""
 
-    async def classify(self, work: Sequence[Work]) -> Sequence[Verdict | None]:
-        """Return of each how serious the alert is, None when the mode asks for no verdict."""
+    async def classify(self, work: Sequence[Work], *, is_required: bool = False) -> Sequence[Verdict | None]:
+        """Return of each how serious the alert is, None when the mode asks for no verdict and none *is_required*."""
         ...
 
     async def verdicts(self, fingerprints: Collection[Fingerprint]) -> Mapping[Fingerprint, Verdict]:

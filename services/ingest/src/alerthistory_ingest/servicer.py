@@ -77,7 +77,8 @@ class IngestServicer(IngestServiceServicer):
 
     async def ProcessAlerts(self, request: pb.ProcessAlertsRequest, context: Context) -> pb.ProcessAlertsResponse:
         """Store one payload and say what came of it."""
-        result, alerts = await self._processing.process(_payload("payload", request.payload, self._clock.now()))
+        payload = _payload("payload", request.payload, self._clock.now())
+        result, alerts = await self._processing.process(payload, is_verdict_required=request.is_verdict_required)
         return pb.ProcessAlertsResponse(result=_result_message(result), alerts=map(_processed_message, alerts))
 
     async def ListQuarantine(self, request: pb.ListQuarantineRequest, context: Context) -> pb.ListQuarantineResponse:

@@ -28,15 +28,15 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+alerthistory/ingest/v1/ingest_service.proto\x12\x16\x61lerthistory.ingest.v1\x1a!alerthistory/alert/v1/alert.proto\x1a(alerthistory/history/v1/quarantine.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa4\x01\n\x07Payload\x12\x0c\n\x04\x62ody\x18\x01 \x01(\x0c\x12\x35\n\x06\x66ormat\x18\x02 \x01(\x0e\x32%.alerthistory.ingest.v1.PayloadFormat\x12/\n\x0breceived_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06sender\x18\x04 \x01(\t\x12\x13\n\x0btraceparent\x18\x05 \x01(\t\"I\n\x14IngestWebhookRequest\x12\x31\n\x08payloads\x18\x01 \x03(\x0b\x32\x1f.alerthistory.ingest.v1.Payload\"O\n\x15IngestWebhookResponse\x12\x36\n\x07results\x18\x01 \x03(\x0b\x32%.alerthistory.ingest.v1.PayloadResult\"H\n\rAcceptedAlert\x12\x12\n\nalert_name\x18\x01 \x01(\t\x12\x11\n\tis_firing\x18\x02 \x01(\x08\x12\x10\n\x08\x64\x65\x63ision\x18\x03 \x01(\t\"\xac\x01\n\rPayloadResult\x12\x37\n\x08\x61\x63\x63\x65pted\x18\x01 \x03(\x0b\x32%.alerthistory.ingest.v1.AcceptedAlert\x12\x15\n\rrefused_count\x18\x02 \x01(\x05\x12\x38\n\x06\x65rrors\x18\x03 \x03(\x0b\x32(.alerthistory.history.v1.QuarantineError\x12\x11\n\trejection\x18\x04 \x01(\t\"H\n\x14ProcessAlertsRequest\x12\x30\n\x07payload\x18\x01 \x01(\x0b\x32\x1f.alerthistory.ingest.v1.Payload\"\x8c\x01\n\x0eProcessedAlert\x12\x13\n\x0b\x66ingerprint\x18\x01 \x01(\t\x12/\n\x07verdict\x18\x02 \x01(\x0b\x32\x1e.alerthistory.alert.v1.Verdict\x12\x14\n\x0cis_processed\x18\x03 \x01(\x08\x12\x0f\n\x07targets\x18\x04 \x03(\t\x12\r\n\x05index\x18\x05 \x01(\x05\"\x86\x01\n\x15ProcessAlertsResponse\x12\x35\n\x06result\x18\x01 \x01(\x0b\x32%.alerthistory.ingest.v1.PayloadResult\x12\x36\n\x06\x61lerts\x18\x02 \x03(\x0b\x32&.alerthistory.ingest.v1.ProcessedAlert\"P\n\tPastAlert\x12\x12\n\nalert_json\x18\x01 \x01(\x0c\x12/\n\x0breceived_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"X\n\x13ImportAlertsRequest\x12\x31\n\x06\x61lerts\x18\x01 \x03(\x0b\x32!.alerthistory.ingest.v1.PastAlert\x12\x0e\n\x06sender\x18\x02 \x01(\t\"6\n\x11ImportAlertResult\x12\x0f\n\x07refusal\x18\x01 \x01(\t\x12\x10\n\x08is_known\x18\x02 \x01(\x08\"R\n\x14ImportAlertsResponse\x12:\n\x07results\x18\x01 \x03(\x0b\x32).alerthistory.ingest.v1.ImportAlertResult\">\n\x15ListQuarantineRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"p\n\x16ListQuarantineResponse\x12=\n\x08payloads\x18\x01 \x03(\x0b\x32+.alerthistory.history.v1.QuarantinedPayload\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"1\n\x17ReplayQuarantineRequest\x12\x16\n\x0equarantine_ids\x18\x01 \x03(\x03\"\\\n\x0cReplayResult\x12\x15\n\rquarantine_id\x18\x01 \x01(\x03\x12\x35\n\x06result\x18\x02 \x01(\x0b\x32%.alerthistory.ingest.v1.PayloadResult\"Q\n\x18ReplayQuarantineResponse\x12\x35\n\x07results\x18\x01 \x03(\x0b\x32$.alerthistory.ingest.v1.ReplayResult\"\x12\n\x10GetStatusRequest\"\xa9\x01\n\x11GetStatusResponse\x12\x11\n\tin_flight\x18\x01 \x01(\x05\x12\x10\n\x08\x63\x61pacity\x18\x02 \x01(\x05\x12\x11\n\tcompleted\x18\x03 \x01(\x03\x12.\n\nstarted_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x05spool\x18\x05 \x01(\x0b\x32\x1d.alerthistory.ingest.v1.Spool\"~\n\x05Spool\x12\x10\n\x08payloads\x18\x01 \x01(\x03\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\x12-\n\noldest_age\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07\x64\x61maged\x18\x04 \x01(\x03\x12\x0f\n\x07problem\x18\x05 \x01(\t*o\n\rPayloadFormat\x12\x1e\n\x1aPAYLOAD_FORMAT_UNSPECIFIED\x10\x00\x12\x1f\n\x1bPAYLOAD_FORMAT_ALERTMANAGER\x10\x01\x12\x1d\n\x19PAYLOAD_FORMAT_PROMETHEUS\x10\x02\x32\xa0\x05\n\rIngestService\x12l\n\rIngestWebhook\x12,.alerthistory.ingest.v1.IngestWebhookRequest\x1a-.alerthistory.ingest.v1.IngestWebhookResponse\x12l\n\rProcessAlerts\x12,.alerthistory.ingest.v1.ProcessAlertsRequest\x1a-.alerthistory.ingest.v1.ProcessAlertsResponse\x12i\n\x0cImportAlerts\x12+.alerthistory.ingest.v1.ImportAlertsRequest\x1a,.alerthistory.ingest.v1.ImportAlertsResponse\x12o\n\x0eListQuarantine\x12-.alerthistory.ingest.v1.ListQuarantineRequest\x1a..alerthistory.ingest.v1.ListQuarantineResponse\x12u\n\x10ReplayQuarantine\x12/.alerthistory.ingest.v1.ReplayQuarantineRequest\x1a\x30.alerthistory.ingest.v1.ReplayQuarantineResponse\x12`\n\tGetStatus\x12(.alerthistory.ingest.v1.GetStatusRequest\x1a).alerthistory.ingest.v1.GetStatusResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+alerthistory/ingest/v1/ingest_service.proto\x12\x16\x61lerthistory.ingest.v1\x1a!alerthistory/alert/v1/alert.proto\x1a(alerthistory/history/v1/quarantine.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa4\x01\n\x07Payload\x12\x0c\n\x04\x62ody\x18\x01 \x01(\x0c\x12\x35\n\x06\x66ormat\x18\x02 \x01(\x0e\x32%.alerthistory.ingest.v1.PayloadFormat\x12/\n\x0breceived_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06sender\x18\x04 \x01(\t\x12\x13\n\x0btraceparent\x18\x05 \x01(\t\"I\n\x14IngestWebhookRequest\x12\x31\n\x08payloads\x18\x01 \x03(\x0b\x32\x1f.alerthistory.ingest.v1.Payload\"O\n\x15IngestWebhookResponse\x12\x36\n\x07results\x18\x01 \x03(\x0b\x32%.alerthistory.ingest.v1.PayloadResult\"H\n\rAcceptedAlert\x12\x12\n\nalert_name\x18\x01 \x01(\t\x12\x11\n\tis_firing\x18\x02 \x01(\x08\x12\x10\n\x08\x64\x65\x63ision\x18\x03 \x01(\t\"\xac\x01\n\rPayloadResult\x12\x37\n\x08\x61\x63\x63\x65pted\x18\x01 \x03(\x0b\x32%.alerthistory.ingest.v1.AcceptedAlert\x12\x15\n\rrefused_count\x18\x02 \x01(\x05\x12\x38\n\x06\x65rrors\x18\x03 \x03(\x0b\x32(.alerthistory.history.v1.QuarantineError\x12\x11\n\trejection\x18\x04 \x01(\t\"e\n\x14ProcessAlertsRequest\x12\x30\n\x07payload\x18\x01 \x01(\x0b\x32\x1f.alerthistory.ingest.v1.Payload\x12\x1b\n\x13is_verdict_required\x18\x02 \x01(\x08\"\x8c\x01\n\x0eProcessedAlert\x12\x13\n\x0b\x66ingerprint\x18\x01 \x01(\t\x12/\n\x07verdict\x18\x02 \x01(\x0b\x32\x1e.alerthistory.alert.v1.Verdict\x12\x14\n\x0cis_processed\x18\x03 \x01(\x08\x12\x0f\n\x07targets\x18\x04 \x03(\t\x12\r\n\x05index\x18\x05 \x01(\x05\"\x86\x01\n\x15ProcessAlertsResponse\x12\x35\n\x06result\x18\x01 \x01(\x0b\x32%.alerthistory.ingest.v1.PayloadResult\x12\x36\n\x06\x61lerts\x18\x02 \x03(\x0b\x32&.alerthistory.ingest.v1.ProcessedAlert\"P\n\tPastAlert\x12\x12\n\nalert_json\x18\x01 \x01(\x0c\x12/\n\x0breceived_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"X\n\x13ImportAlertsRequest\x12\x31\n\x06\x61lerts\x18\x01 \x03(\x0b\x32!.alerthistory.ingest.v1.PastAlert\x12\x0e\n\x06sender\x18\x02 \x01(\t\"6\n\x11ImportAlertResult\x12\x0f\n\x07refusal\x18\x01 \x01(\t\x12\x10\n\x08is_known\x18\x02 \x01(\x08\"R\n\x14ImportAlertsResponse\x12:\n\x07results\x18\x01 \x03(\x0b\x32).alerthistory.ingest.v1.ImportAlertResult\">\n\x15ListQuarantineRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"p\n\x16ListQuarantineResponse\x12=\n\x08payloads\x18\x01 \x03(\x0b\x32+.alerthistory.history.v1.QuarantinedPayload\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"1\n\x17ReplayQuarantineRequest\x12\x16\n\x0equarantine_ids\x18\x01 \x03(\x03\"\\\n\x0cReplayResult\x12\x15\n\rquarantine_id\x18\x01 \x01(\x03\x12\x35\n\x06result\x18\x02 \x01(\x0b\x32%.alerthistory.ingest.v1.PayloadResult\"Q\n\x18ReplayQuarantineResponse\x12\x35\n\x07results\x18\x01 \x03(\x0b\x32$.alerthistory.ingest.v1.ReplayResult\"\x12\n\x10GetStatusRequest\"\xa9\x01\n\x11GetStatusResponse\x12\x11\n\tin_flight\x18\x01 \x01(\x05\x12\x10\n\x08\x63\x61pacity\x18\x02 \x01(\x05\x12\x11\n\tcompleted\x18\x03 \x01(\x03\x12.\n\nstarted_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x05spool\x18\x05 \x01(\x0b\x32\x1d.alerthistory.ingest.v1.Spool\"~\n\x05Spool\x12\x10\n\x08payloads\x18\x01 \x01(\x03\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\x12-\n\noldest_age\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07\x64\x61maged\x18\x04 \x01(\x03\x12\x0f\n\x07problem\x18\x05 \x01(\t*o\n\rPayloadFormat\x12\x1e\n\x1aPAYLOAD_FORMAT_UNSPECIFIED\x10\x00\x12\x1f\n\x1bPAYLOAD_FORMAT_ALERTMANAGER\x10\x01\x12\x1d\n\x19PAYLOAD_FORMAT_PROMETHEUS\x10\x02\x32\xa0\x05\n\rIngestService\x12l\n\rIngestWebhook\x12,.alerthistory.ingest.v1.IngestWebhookRequest\x1a-.alerthistory.ingest.v1.IngestWebhookResponse\x12l\n\rProcessAlerts\x12,.alerthistory.ingest.v1.ProcessAlertsRequest\x1a-.alerthistory.ingest.v1.ProcessAlertsResponse\x12i\n\x0cImportAlerts\x12+.alerthistory.ingest.v1.ImportAlertsRequest\x1a,.alerthistory.ingest.v1.ImportAlertsResponse\x12o\n\x0eListQuarantine\x12-.alerthistory.ingest.v1.ListQuarantineRequest\x1a..alerthistory.ingest.v1.ListQuarantineResponse\x12u\n\x10ReplayQuarantine\x12/.alerthistory.ingest.v1.ReplayQuarantineRequest\x1a\x30.alerthistory.ingest.v1.ReplayQuarantineResponse\x12`\n\tGetStatus\x12(.alerthistory.ingest.v1.GetStatusRequest\x1a).alerthistory.ingest.v1.GetStatusResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'alerthistory.ingest.v1.ingest_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PAYLOADFORMAT']._serialized_start=2177
-  _globals['_PAYLOADFORMAT']._serialized_end=2288
+  _globals['_PAYLOADFORMAT']._serialized_start=2206
+  _globals['_PAYLOADFORMAT']._serialized_end=2317
   _globals['_PAYLOAD']._serialized_start=214
   _globals['_PAYLOAD']._serialized_end=378
   _globals['_INGESTWEBHOOKREQUEST']._serialized_start=380
@@ -48,35 +48,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PAYLOADRESULT']._serialized_start=611
   _globals['_PAYLOADRESULT']._serialized_end=783
   _globals['_PROCESSALERTSREQUEST']._serialized_start=785
-  _globals['_PROCESSALERTSREQUEST']._serialized_end=857
-  _globals['_PROCESSEDALERT']._serialized_start=860
-  _globals['_PROCESSEDALERT']._serialized_end=1000
-  _globals['_PROCESSALERTSRESPONSE']._serialized_start=1003
-  _globals['_PROCESSALERTSRESPONSE']._serialized_end=1137
-  _globals['_PASTALERT']._serialized_start=1139
-  _globals['_PASTALERT']._serialized_end=1219
-  _globals['_IMPORTALERTSREQUEST']._serialized_start=1221
-  _globals['_IMPORTALERTSREQUEST']._serialized_end=1309
-  _globals['_IMPORTALERTRESULT']._serialized_start=1311
-  _globals['_IMPORTALERTRESULT']._serialized_end=1365
-  _globals['_IMPORTALERTSRESPONSE']._serialized_start=1367
-  _globals['_IMPORTALERTSRESPONSE']._serialized_end=1449
-  _globals['_LISTQUARANTINEREQUEST']._serialized_start=1451
-  _globals['_LISTQUARANTINEREQUEST']._serialized_end=1513
-  _globals['_LISTQUARANTINERESPONSE']._serialized_start=1515
-  _globals['_LISTQUARANTINERESPONSE']._serialized_end=1627
-  _globals['_REPLAYQUARANTINEREQUEST']._serialized_start=1629
-  _globals['_REPLAYQUARANTINEREQUEST']._serialized_end=1678
-  _globals['_REPLAYRESULT']._serialized_start=1680
-  _globals['_REPLAYRESULT']._serialized_end=1772
-  _globals['_REPLAYQUARANTINERESPONSE']._serialized_start=1774
-  _globals['_REPLAYQUARANTINERESPONSE']._serialized_end=1855
-  _globals['_GETSTATUSREQUEST']._serialized_start=1857
-  _globals['_GETSTATUSREQUEST']._serialized_end=1875
-  _globals['_GETSTATUSRESPONSE']._serialized_start=1878
-  _globals['_GETSTATUSRESPONSE']._serialized_end=2047
-  _globals['_SPOOL']._serialized_start=2049
-  _globals['_SPOOL']._serialized_end=2175
-  _globals['_INGESTSERVICE']._serialized_start=2291
-  _globals['_INGESTSERVICE']._serialized_end=2963
+  _globals['_PROCESSALERTSREQUEST']._serialized_end=886
+  _globals['_PROCESSEDALERT']._serialized_start=889
+  _globals['_PROCESSEDALERT']._serialized_end=1029
+  _globals['_PROCESSALERTSRESPONSE']._serialized_start=1032
+  _globals['_PROCESSALERTSRESPONSE']._serialized_end=1166
+  _globals['_PASTALERT']._serialized_start=1168
+  _globals['_PASTALERT']._serialized_end=1248
+  _globals['_IMPORTALERTSREQUEST']._serialized_start=1250
+  _globals['_IMPORTALERTSREQUEST']._serialized_end=1338
+  _globals['_IMPORTALERTRESULT']._serialized_start=1340
+  _globals['_IMPORTALERTRESULT']._serialized_end=1394
+  _globals['_IMPORTALERTSRESPONSE']._serialized_start=1396
+  _globals['_IMPORTALERTSRESPONSE']._serialized_end=1478
+  _globals['_LISTQUARANTINEREQUEST']._serialized_start=1480
+  _globals['_LISTQUARANTINEREQUEST']._serialized_end=1542
+  _globals['_LISTQUARANTINERESPONSE']._serialized_start=1544
+  _globals['_LISTQUARANTINERESPONSE']._serialized_end=1656
+  _globals['_REPLAYQUARANTINEREQUEST']._serialized_start=1658
+  _globals['_REPLAYQUARANTINEREQUEST']._serialized_end=1707
+  _globals['_REPLAYRESULT']._serialized_start=1709
+  _globals['_REPLAYRESULT']._serialized_end=1801
+  _globals['_REPLAYQUARANTINERESPONSE']._serialized_start=1803
+  _globals['_REPLAYQUARANTINERESPONSE']._serialized_end=1884
+  _globals['_GETSTATUSREQUEST']._serialized_start=1886
+  _globals['_GETSTATUSREQUEST']._serialized_end=1904
+  _globals['_GETSTATUSRESPONSE']._serialized_start=1907
+  _globals['_GETSTATUSRESPONSE']._serialized_end=2076
+  _globals['_SPOOL']._serialized_start=2078
+  _globals['_SPOOL']._serialized_end=2204
+  _globals['_INGESTSERVICE']._serialized_start=2320
+  _globals['_INGESTSERVICE']._serialized_end=2992
 # @@protoc_insertion_point(module_scope)

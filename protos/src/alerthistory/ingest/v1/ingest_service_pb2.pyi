@@ -210,6 +210,9 @@ class ProcessAlertsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PAYLOAD_FIELD_NUMBER: _builtins.int
+    IS_VERDICT_REQUIRED_FIELD_NUMBER: _builtins.int
+    is_verdict_required: _builtins.bool
+    """Whether the caller wants a verdict even when the enrichment mode asks for none. It changes nothing that is published."""
     @_builtins.property
     def payload(self) -> Global___Payload:
         """The payload."""
@@ -218,10 +221,11 @@ class ProcessAlertsRequest(_message.Message):
         self,
         *,
         payload: Global___Payload | None = ...,
+        is_verdict_required: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_verdict_required", b"is_verdict_required", "payload", b"payload"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

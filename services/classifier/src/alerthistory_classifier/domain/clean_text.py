@@ -11,7 +11,7 @@ _INVISIBLE = re.compile(
     "\U000e0000-\U000e007f\ud800-\udfff]"
 )
 
-_SECRET_NAME = r"(?:pass(?:word|wd|phrase)?|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credentials?)"
+_SECRET_NAME = r"(?:pass(?:word|wd|phrase)?|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credentials?)"  # noqa: S105  # A pattern.
 _SECRET_KEY = re.compile(rf"(?:^|[_.-]){_SECRET_NAME}$", re.IGNORECASE)
 _SECRETS = (
     # "password=hunter2", "api_key: abc": the name stays.

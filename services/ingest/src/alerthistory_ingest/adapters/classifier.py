@@ -27,15 +27,16 @@ class GrpcClassifier:
         self._stub = ClassifierServiceStub(channel)
         self._timeout_s = timeout_s
 
-    async def classify(self, work: Sequence[Work]) -> list[Verdict | None]:
-        """Return of each how serious the alert is, None when the mode asks for no verdict."""
+    async def classify(self, work: Sequence[Work], *, is_required: bool = False) -> list[Verdict | None]:
+        """Return of each how serious the alert is, None when the mode asks for no verdict and none *is_required*."""
         request = ClassifyAlertsRequest(
+            is_verdict_required=is_required,
             cases=[
                 ClassifyCase(
                     event=alert_codec.event_message(each.event), history=alert_codec.history_message(each.history)
                 )
                 for each in work
-            ]
+            ],
         )
         response = await call(self._stub.ClassifyAlerts, request, timeout_s=self._timeout_s, wait_for_ready=False)
         if len(response.results) != len(work):

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import structlog
 
-from alerthistory_common.alerts import AlertEvent, Fingerprint, Verdict
+from alerthistory_common.alerts import AlertEvent, Verdict
 from alerthistory_common.batching import Batcher
 from alerthistory_common.clock import Clock
 from alerthistory_common.crash_points import reach
@@ -47,7 +47,7 @@ class PipelineRules:
 class Processed:
     """An alert whose event was judged and published."""
 
-    fingerprint: Fingerprint
+    work: Work
     verdict: Verdict | None
     targets: Sequence[str]
 
@@ -259,7 +259,7 @@ class Pipeline:
                 await self._give_back([work.lease], retry_delay(work.lease.attempt))
                 return
             reach("ingest.published")
-            self._tell(Processed(fingerprint=work.event.fingerprint, verdict=verdict, targets=targets))
+            self._tell(Processed(work=work, verdict=verdict, targets=targets))
             is_current = await self._complete(WorkResult(lease=work.lease, verdict=verdict))
         reach("ingest.completed")
         self.completed += is_current

@@ -1,7 +1,7 @@
 """Storing a payload and waiting for what comes of it, for callers that want to know at once."""
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from alerthistory_ingest.application.ingest import Accepted, PayloadResult
 from alerthistory_ingest.application.intake import Intake
 from alerthistory_ingest.application.pipeline import Pipeline, Processed
 from alerthistory_ingest.domain.payload import Payload
+from alerthistory_ingest.domain.work import Work
 from alerthistory_ingest.ports import Classifier
 
 _LOG = structlog.get_logger(__name__)
@@ -46,8 +47,13 @@ class Processing:
         self._classifier = classifier
         self._limit_s = limit_s
 
-    async def process(self, payload: Payload) -> tuple[PayloadResult, list[ProcessedAlert]]:
-        """Return what became of *payload*, once that is durable, and what came of each stored alert."""
+    async def process(
+        self, payload: Payload, *, is_verdict_required: bool = False
+    ) -> tuple[PayloadResult, list[ProcessedAlert]]:
+        """Return what became of *payload*, once that is durable, and what came of each stored alert.
+
+        With *is_verdict_required* alerts are judged for this answer even when the mode asks for no verdict.
+        """
         loop = asyncio.get_running_loop()
         ends_at = loop.time() + budget(self._limit_s) * _SHARE_OF_DEADLINE
         found = _Found()
@@ -58,14 +64,29 @@ class Processing:
                 async with asyncio.timeout_at(ends_at):
                     await found.all_of(awaited)
         known = await self._known({alert.fingerprint for alert in result.accepted} - found.processed.keys())
+        if is_verdict_required:
+            known |= await self._required(each.work for each in found.processed.values() if each.verdict is None)
         return result, [_processed(alert, found.processed, known) for alert in result.accepted]
 
-    async def _known(self, fingerprints: Collection[Fingerprint]) -> Mapping[Fingerprint, Verdict]:
+    async def _required(self, published: Iterable[Work]) -> dict[Fingerprint, Verdict]:
+        """Return verdicts on alerts that were published without one."""
+        work = list(published)
+        if not work:
+            return {}
+        try:
+            verdicts = await self._classifier.classify(work, is_required=True)
+        except AlertHistoryError as error:
+            _LOG.warning("answered without verdicts", error=str(error))
+            return {}
+        judged = zip(work, verdicts, strict=True)
+        return {each.event.fingerprint: verdict for each, verdict in judged if verdict is not None}
+
+    async def _known(self, fingerprints: Collection[Fingerprint]) -> dict[Fingerprint, Verdict]:
         """Return the verdicts that were given earlier; a classifier that is away costs only them."""
         if not fingerprints:
             return {}
         try:
-            return await self._classifier.verdicts(fingerprints)
+            return dict(await self._classifier.verdicts(fingerprints))
         except AlertHistoryError as error:
             _LOG.warning("answered without earlier verdicts", error=str(error))
             return {}
@@ -79,7 +100,7 @@ class _Found:
         self._came = asyncio.Event()
 
     def add(self, processed: Processed) -> None:
-        self.processed[processed.fingerprint] = processed
+        self.processed[processed.work.event.fingerprint] = processed
         self._came.set()
 
     async def all_of(self, fingerprints: AbstractSet[Fingerprint]) -> None:
@@ -95,5 +116,9 @@ def _processed(
     if (found := processed.get(fingerprint)) is None:
         return ProcessedAlert(index=alert.index, fingerprint=fingerprint, verdict=known.get(fingerprint))
     return ProcessedAlert(
-        index=alert.index, fingerprint=fingerprint, verdict=found.verdict, is_processed=True, targets=found.targets
+        index=alert.index,
+        fingerprint=fingerprint,
+        verdict=found.verdict or known.get(fingerprint),
+        is_processed=True,
+        targets=found.targets,
     )
