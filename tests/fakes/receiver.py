@@ -25,13 +25,17 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """How to answer one request: after *gate* opens, with *status*; *is_reset* breaks the connection instead."""
+    """How to answer one request: after *gate* opens, with *status*; *is_reset* breaks the connection instead.
+
+    With *hangs_after* the answer stops for good after so many bytes of its body.
+    """
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b"ok"
     gate: asyncio.Event | None = None
     is_reset: bool = False
+    hangs_after: int | None = None
 
 
 class Receiver:
@@ -65,6 +69,8 @@ class Receiver:
                 return
             writer.write(_rendered(reply))
             await writer.drain()
+            if reply.hangs_after is not None:
+                await asyncio.Event().wait()
         except (asyncio.IncompleteReadError, ConnectionError):
             return
         finally:
@@ -104,4 +110,4 @@ async def _read(reader: asyncio.StreamReader) -> Request:
 def _rendered(reply: Reply) -> bytes:
     headers = {"Content-Length": str(len(reply.body)), "Connection": "close", **reply.headers}
     lines = [f"HTTP/1.1 {reply.status} Scripted", *(f"{name}: {value}" for name, value in headers.items())]
-    return "\r\n".join([*lines, "", ""]).encode("latin-1") + reply.body
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + reply.body[: reply.hangs_after]

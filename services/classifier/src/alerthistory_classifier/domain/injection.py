@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 _VERDICT = r"(?:noise|noisy|info|informational|critical|harmless|unimportant|benign)"
 _PATTERNS = tuple(
-    re.compile(pattern)
+    re.compile(pattern, re.DOTALL)
     for pattern in (
         # "Ignore all previous instructions", in a few languages.
         r"\b(?:ignore|disregard|forget|override|bypass)\b.{0,40}\b(?:previous|prior|above|earlier|preceding|all|your|any)\b"
