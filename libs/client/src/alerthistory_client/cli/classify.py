@@ -27,9 +27,9 @@ async def classify(session: Session, file: str, *, shows_question: bool) -> None
     What an alert's past says about it may be given beside its labels:
     "history": {"times_fired": 12, "median_duration_s": 40, "flaps_per_hour": 3}.
     """
-    events = [each.case for each in await read_alert_file(file)]
-    found = await session.client.verdicts.explain(events)
-    explained = [(each.event, explanation) for each, explanation in zip(events, found, strict=True)]
+    cases = [each.case for each in await read_alert_file(file)]
+    found = await session.client.verdicts.explain(cases)
+    explained = [(case.event, explanation) for case, explanation in zip(cases, found, strict=True)]
     if session.output.is_json:
         alerts = [
             {"fingerprint": event.fingerprint, "alert_name": event.alert_name, "severity": each.severity}
@@ -39,7 +39,9 @@ async def classify(session: Session, file: str, *, shows_question: bool) -> None
         session.output.json({"alerts": alerts})
         return
     now = SystemClock().now()
-    for event, each in explained:
+    for number, (event, each) in enumerate(explained):
+        if number:
+            session.output.line("")
         details = _details(each, now, shows_question=shows_question)
         print_details(session.output, (event.alert_name, event.fingerprint), details)
 

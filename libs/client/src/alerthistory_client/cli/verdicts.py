@@ -88,7 +88,8 @@ def _details(found: Classification, now: Instant) -> Iterator[Detail]:
     yield "severity", severity_text(found.verdict.severity, found.verdict.confidence)
     yield "judged by", found.verdict.source
     yield "judged", f"{age(found.created_at, now)} ago, {clock(found.created_at)}"
-    yield "took", f"{found.verdict.processing_time.total_seconds() * 1000:.3g} ms"
+    if found.verdict.processing_time:
+        yield "took", f"{found.verdict.processing_time.total_seconds() * 1000:.3g} ms"
     yield from verdict_details(found.verdict)
     if found.metadata_json:
         yield "also said", json.dumps(jsons.parsed(found.metadata_json), indent=2, ensure_ascii=False)
