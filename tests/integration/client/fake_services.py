@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 import grpc
-from grpc_status import rpc_status as grpc_rpc_status
 
 from alerthistory.alert.v1 import alert_pb2
 from alerthistory.classifier.v1 import classifier_service_pb2 as classifier_pb2
@@ -16,8 +16,9 @@ from alerthistory.history.v1 import report_service_pb2 as report_pb2
 from alerthistory.ingest.v1 import ingest_service_pb2 as ingest_pb2
 from alerthistory.publisher.v1 import delivery_pb2, target_pb2, target_service_pb2
 from alerthistory.publisher.v1 import publisher_service_pb2 as publisher_pb2
-from alerthistory_common import rpc_status
-from alerthistory_common.errors import AlertHistoryError, DrainingError
+from alerthistory_common.errors import AlertHistoryError, DrainingError, NotFoundError
+from tests.fakes.fake_classifier import FakeClassifier
+from tests.fakes.rpc import Behaviour, abort
 
 SERVICES = {
     "history": "alerthistory.history.v1.HistoryService",
@@ -27,6 +28,8 @@ SERVICES = {
     "publisher": "alerthistory.publisher.v1.PublisherService",
     "targets": "alerthistory.publisher.v1.TargetService",
 }
+
+_LARGEST_PAGE = 2
 
 _T = TypeVar("_T")
 _Context = grpc.aio.ServicerContext[Any, Any]
@@ -49,7 +52,9 @@ class FakeServices:
         self.quarantine: list[quarantine_pb2.QuarantinedPayload] = []
         self.targets: list[target_pb2.Target] = []
         self.deliveries: list[delivery_pb2.Delivery] = []
-        self.mode: classifier_pb2.EnrichmentMode.ValueType = classifier_pb2.ENRICHMENT_MODE_TRANSPARENT
+        self.classifier = FakeClassifier(largest_page=_LARGEST_PAGE)
+        self.classifier.mode = classifier_pb2.ENRICHMENT_MODE_TRANSPARENT
+        self.classifier.status.classifications = 5
         self.reports: dict[str, Any] = {}
         self.asked: list[Any] = []
         self.spool = ingest_pb2.Spool()
@@ -104,6 +109,12 @@ class FakeServices:
         ]
         page, token = _page(found, request.page_size, request.page_token)
         return history_pb2.ListAlertsResponse(alerts=page, next_page_token=token)
+
+    async def _get_alert(self, request: history_pb2.GetAlertRequest) -> history_pb2.GetAlertResponse:
+        for alert in self.alerts:
+            if alert.fingerprint == request.fingerprint:
+                return history_pb2.GetAlertResponse(alert=alert)
+        raise NotFoundError(f"no alert has the fingerprint {request.fingerprint!r}")
 
     async def _list_occurrences(
         self, request: history_pb2.ListOccurrencesRequest
@@ -166,16 +177,6 @@ class FakeServices:
         ]
         return ingest_pb2.ReplayQuarantineResponse(results=results)
 
-    async def _get_mode(self, _: classifier_pb2.GetModeRequest) -> classifier_pb2.GetModeResponse:
-        return classifier_pb2.GetModeResponse(mode=self.mode, source=classifier_pb2.MODE_SOURCE_DEFAULT)
-
-    async def _set_mode(self, request: classifier_pb2.SetModeRequest) -> classifier_pb2.SetModeResponse:
-        self.mode = request.mode
-        return classifier_pb2.SetModeResponse(mode=self.mode, source=classifier_pb2.MODE_SOURCE_MEMORY)
-
-    async def _classifier_status(self, _: classifier_pb2.GetStatusRequest) -> classifier_pb2.GetStatusResponse:
-        return classifier_pb2.GetStatusResponse(classifications=5, mode=self.mode)
-
     async def _list_targets(self, _: target_service_pb2.ListTargetsRequest) -> target_service_pb2.ListTargetsResponse:
         return target_service_pb2.ListTargetsResponse(targets=self.targets)
 
@@ -219,6 +220,7 @@ class FakeServices:
         )
         return {
             "history": {
+                "GetAlert": self._unary(self._get_alert, history_pb2.GetAlertRequest),
                 "ListAlerts": self._unary(self._list_alerts, history_pb2.ListAlertsRequest),
                 "ListOccurrences": self._unary(self._list_occurrences, history_pb2.ListOccurrencesRequest),
                 "ListEvents": self._unary(self._list_events, history_pb2.ListEventsRequest),
@@ -236,9 +238,8 @@ class FakeServices:
                 "GetStatus": self._unary(self._ingest_status, ingest_pb2.GetStatusRequest),
             },
             "classifier": {
-                "GetMode": self._unary(self._get_mode, classifier_pb2.GetModeRequest),
-                "SetMode": self._unary(self._set_mode, classifier_pb2.SetModeRequest),
-                "GetStatus": self._unary(self._classifier_status, classifier_pb2.GetStatusRequest),
+                name: self._unary(partial(_without_context, behave), request)
+                for name, (request, behave) in self.classifier.methods().items()
             },
             "publisher": {
                 "ListDeliveries": self._unary(self._list_deliveries, publisher_pb2.ListDeliveriesRequest),
@@ -253,8 +254,11 @@ class FakeServices:
     def _unary(self, answer: Callable[[Any], Awaitable[Any]], request: type[Any]) -> Handler:
         async def handle(message: Any, context: _Context) -> Any:
             if self.error is not None:
-                await _abort(context, self.error)
-            return await answer(message)
+                await abort(context, self.error)
+            try:
+                return await answer(message)
+            except AlertHistoryError as error:
+                await abort(context, error)
 
         return grpc.unary_unary_rpc_method_handler(
             handle, request_deserializer=request.FromString, response_serializer=_serialized
@@ -266,13 +270,13 @@ class FakeServices:
                 async for each in answer(message, context):
                     yield each
             except AlertHistoryError as error:
-                await _abort(context, error)
+                await abort(context, error)
 
         return handle
 
 
-async def _abort(context: _Context, error: AlertHistoryError) -> None:
-    await context.abort_with_status(grpc_rpc_status.to_status(rpc_status.to_status(error)))
+async def _without_context(behave: Behaviour, request: Any) -> Any:
+    return await behave(request, None)
 
 
 def _serialized(message: Any) -> bytes:
@@ -281,6 +285,6 @@ def _serialized(message: Any) -> bytes:
 
 
 def _page(items: Iterable[_T], page_size: int, token: str) -> tuple[Sequence[_T], str]:
-    start, size = int(token or 0), min(page_size, 2)
+    start, size = int(token or 0), min(page_size, _LARGEST_PAGE)
     rest = list(items)[start:]
     return rest[:size], str(start + size) if len(rest) > size else ""

@@ -281,13 +281,13 @@ async def test_mode_is_shown_and_set(services: FakeServices, address: str) -> No
     assert (await ahctl("mode", "--server", address)).out == "transparent (from: default)\n"
     finished = await ahctl("mode", "enriched", "--json", "--server", address)
     assert finished.json == {"mode": "enriched", "source": "memory"}
-    assert services.mode == classifier_pb2.ENRICHMENT_MODE_ENRICHED
+    assert services.classifier.mode == classifier_pb2.ENRICHMENT_MODE_ENRICHED
 
 
 async def test_the_server_comes_from_the_environment_and_the_option_goes_before_it(
     services: FakeServices, address: str
 ) -> None:
-    assert services.mode
+    assert services.classifier.mode
     from_variable = await ahctl("mode", env={"ALERTHISTORY_CLIENT_SERVER": address})
     from_option = await ahctl("mode", "--server", address, env={"ALERTHISTORY_CLIENT_CLASSIFIER_TARGET": "unix:/away"})
     from_folder = await ahctl("mode", env={"ALERTHISTORY_DATA_DIR": str(Path(address.removeprefix("unix:")).parent)})
@@ -310,7 +310,7 @@ async def test_an_http_server_at_the_address_is_told_from_none() -> None:
 
 
 async def test_a_mode_of_a_later_version_is_an_error_that_says_so(services: FakeServices, address: str) -> None:
-    services.mode = 99  # type: ignore[assignment]  # What only a later version would send.
+    services.classifier.mode = 99  # type: ignore[assignment]  # What only a later version would send.
     finished = await ahctl("mode", "--server", address)
     assert finished.status == 1
     assert "update the client" in finished.err

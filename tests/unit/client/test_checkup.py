@@ -11,6 +11,7 @@ from alerthistory_client.records import (
     EnrichmentMode,
     HistoryStatus,
     IngestStatus,
+    LlmState,
     PublisherStatus,
     Spool,
     SystemStatus,
@@ -61,6 +62,8 @@ def test_a_healthy_system_has_no_findings_but_good_ones() -> None:
         ("ingest", {"spool": Spool(payloads=1, oldest_age=timedelta(minutes=2))}, ("spool", Level.PROBLEM)),
         ("ingest", {"spool": Spool(damaged=1)}, ("spool", Level.PROBLEM)),
         ("ingest", {"spool": Spool(problem="the disk is full")}, ("spool", Level.PROBLEM)),
+        ("classifier", {"model": "m", "llm_state": LlmState.FAILING}, ("llm", Level.WARNING)),
+        ("classifier", {"model": "m", "llm_state": LlmState.BUDGET_SPENT}, ("llm", Level.WARNING)),
         ("publisher", {"enabled_targets": 0}, ("targets", Level.WARNING)),
         ("publisher", {"dead": 1}, ("deliveries", Level.PROBLEM)),
         ("publisher", {"oldest_pending_age": timedelta(hours=1)}, ("deliveries", Level.PROBLEM)),
@@ -85,6 +88,19 @@ def test_growth_is_told_and_how_far_it_goes_when_nothing_is_deleted() -> None:
     history = replace(_HEALTHY.history, retention_days=None)  # type: ignore[type-var]  # It gave its figures.
     off, *_ = (each.text for each in check_up(replace(_HEALTHY, history=history), _GROWTH) if each.about == "retention")
     assert off.endswith("a day (100 events), to 40.0 MB in 30 days")
+
+
+def test_an_llm_is_spoken_of_only_where_there_is_one() -> None:
+    assert all(each.about != "llm" for each in check_up(_HEALTHY, _GROWTH))
+    asked = ClassifierStatus(
+        classifications=3,
+        mode=EnrichmentMode.ENRICHED,
+        started_at=_NOW,
+        model="gpt",
+        llm_state=LlmState.AVAILABLE,
+    )
+    (found,) = (each for each in check_up(replace(_HEALTHY, classifier=asked), _GROWTH) if each.about == "llm")
+    assert (found.level, found.text) == (Level.OK, "gpt is asked")
 
 
 def test_without_growth_only_the_size_is_told() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerthistory_client.text import age, in_words, safe, size
+from alerthistory_client.text import age, in_words, safe, safe_lines, size
 from alerthistory_common.alerts import Instant
 
 
@@ -27,6 +27,10 @@ def test_safe_text_keeps_what_people_write() -> None:
 
 def test_safe_text_is_cut() -> None:
     assert safe("x" * 500, limit=5) == "xxxx…"
+
+
+def test_safe_lines_end_at_line_feeds_only() -> None:
+    assert safe_lines("\na\r\nb\rc\u2028d\x1b\n\n") == ["a", "b\\rc\\u2028d\\x1b"]
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,10 @@ class Endpoint:
             case grpc.StatusCode.DEADLINE_EXCEEDED if grpc_rpc_status.from_call(error) is None:
                 return DeadlineExceededError(f"{self.service} at {self.address} did not answer in {self.timeout_s:g} s")
             case grpc.StatusCode.UNIMPLEMENTED:
-                return FailedPreconditionError(f"what answers at {self.address} does not offer {self.service}")
+                return FailedPreconditionError(
+                    f"what answers at {self.address} does not offer {self.service} as this client knows it: "
+                    "is it another service, or an older version?"
+                )
             case grpc.StatusCode.RESOURCE_EXHAUSTED:
                 return InvalidArgumentError(f"{self.service} takes no message as large as this one")
             case _:

@@ -10,6 +10,7 @@ from alerthistory_client.records import (
     ClassifierStatus,
     HistoryStatus,
     IngestStatus,
+    LlmState,
     PublisherStatus,
     Spool,
     SystemStatus,
@@ -70,6 +71,7 @@ def check_up(status: SystemStatus, growth: Growth | None) -> Iterator[Finding]:
                 yield _spool(ingest.spool)
             case ClassifierStatus() as classifier:
                 yield _ok("classifier", f"judges in mode {classifier.mode}")
+                yield from _llm(classifier)
             case PublisherStatus() as publisher:
                 yield from _publisher(publisher)
 
@@ -114,6 +116,26 @@ def _spool(found: Spool) -> Finding:
         text = f"holds {counted(found.damaged, 'payload')} that cannot be read any more"
         return Finding(level=Level.PROBLEM, about="spool", text=text, advice="check the disk of ingest")
     return _waiting("spool", found.payloads, found.oldest_age, "is history, and its database, running? See its log")
+
+
+def _llm(found: ClassifierStatus) -> Iterator[Finding]:
+    match found.llm_state:
+        case LlmState.AVAILABLE:
+            yield _ok("llm", f"{found.model} is asked")
+        case LlmState.FAILING:
+            yield Finding(
+                level=Level.WARNING,
+                about="llm",
+                text=f"{found.model} failed too often: the rules judge until it answers again",
+                advice="is its service up, and the key still good? See `ahctl llm` and the log of the classifier",
+            )
+        case LlmState.BUDGET_SPENT:
+            yield Finding(
+                level=Level.WARNING,
+                about="llm",
+                text=f"the day's budget for {found.model} is spent: the rules judge until midnight, UTC",
+                advice="`ahctl llm --days 1` tells what was asked; raise the classifier's daily budget if it is right",
+            )
 
 
 def _publisher(found: PublisherStatus) -> Iterator[Finding]:

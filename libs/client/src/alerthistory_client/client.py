@@ -24,10 +24,10 @@ from alerthistory.publisher.v1.target_service_pb2_grpc import TargetServiceStub
 from alerthistory_client import codec
 from alerthistory_client.addresses import SERVICES, Addresses, Service
 from alerthistory_client.calls import Endpoint
+from alerthistory_client.paging import paged
 from alerthistory_client.records import (
     Alert,
     Classification,
-    ClassifierStatus,
     Delivery,
     DeliveryState,
     EnrichmentMode,
@@ -49,13 +49,13 @@ from alerthistory_client.records import (
 )
 from alerthistory_client.reports import ReportClient
 from alerthistory_client.tailing import Position
+from alerthistory_client.verdicts import VerdictClient
 from alerthistory_common import alert_codec, telemetry
 from alerthistory_common.alerts import AlertEvent, Instant, Severity
 from alerthistory_common.channels import open_channel
 from alerthistory_common.errors import AlertHistoryError, UnavailableError
 from alerthistory_common.matchers import Matcher
 
-_PAGE_SIZE = 1000
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
 
@@ -74,7 +74,10 @@ async def open_client(addresses: Addresses, *, timeout_s: float = 10.0) -> Async
 
 
 class Client:
-    """Speaks with the services; made by ``open_client``. What history reports is asked through ``reports``."""
+    """Speaks with the services; made by ``open_client``.
+
+    What history reports is asked through ``reports``, and how serious alerts are through ``verdicts``.
+    """
 
     def __init__(self, channels: dict[Service, grpc.aio.Channel], addresses: Addresses, timeout_s: float) -> None:
         self.addresses = addresses
@@ -85,6 +88,7 @@ class Client:
         self._targets = TargetServiceStub(channels["publisher"])
         self._at = {each: Endpoint(service=each, address=addresses.of(each), timeout_s=timeout_s) for each in SERVICES}
         self.reports = ReportClient(channels["history"], self._at["history"])
+        self.verdicts = VerdictClient(channels["classifier"], self._at["classifier"])
 
     async def send(self, payloads: Sequence[Payload]) -> list[PayloadResult]:
         """Store *payloads*, 1000 at most; return one result each, in order. Sending again changes nothing."""
@@ -154,7 +158,7 @@ class Client:
             response = await self._at["history"].call(self._history.ListAlerts, request)
             return [codec.alert(each) for each in response.alerts], response.next_page_token
 
-        return _paged(page, limit)
+        return paged(page, limit)
 
     def list_occurrences(
         self,
@@ -191,7 +195,7 @@ class Client:
             response = await self._at["history"].call(self._history.ListOccurrences, request)
             return [codec.occurrence(each) for each in response.occurrences], response.next_page_token
 
-        return _paged(page, limit)
+        return paged(page, limit)
 
     def list_events(
         self,
@@ -230,7 +234,7 @@ class Client:
             response = await self._at["history"].call(self._history.ListEvents, request)
             return [codec.event(each) for each in response.events], response.next_page_token
 
-        return _paged(page, limit)
+        return paged(page, limit)
 
     async def tail(
         self,
@@ -266,7 +270,7 @@ class Client:
         async with asyncio.TaskGroup() as tasks:
             history = tasks.create_task(_or_error(self._history_status()))
             ingest = tasks.create_task(_or_error(self._ingest_status()))
-            classifier = tasks.create_task(_or_error(self._classifier_status()))
+            classifier = tasks.create_task(_or_error(self.verdicts.status()))
             publisher = tasks.create_task(_or_error(self._publisher_status()))
         return SystemStatus(
             history=history.result(),
@@ -307,7 +311,7 @@ class Client:
             response = await self._at["publisher"].call(self._publisher.ListDeliveries, request)
             return [codec.delivery(each) for each in response.deliveries], response.next_page_token
 
-        return _paged(page, limit)
+        return paged(page, limit)
 
     async def retry_deliveries(self, delivery_ids: Sequence[int]) -> int:
         """Make dead deliveries pending again, 1000 at most; return how many were dead."""
@@ -323,7 +327,7 @@ class Client:
             response = await self._at["ingest"].call(self._ingest.ListQuarantine, request)
             return [codec.quarantined(each) for each in response.payloads], response.next_page_token
 
-        return _paged(page, limit)
+        return paged(page, limit)
 
     async def replay_quarantine(self, quarantine_ids: Sequence[int]) -> list[ReplayResult]:
         """Store quarantined payloads anew, 1000 at most; return one result each, in order."""
@@ -336,9 +340,9 @@ class Client:
         response = await self._at["classifier"].call(self._classifier.GetMode, classifier_pb2.GetModeRequest())
         return codec.mode_in_force(response)
 
-    async def set_mode(self, mode: EnrichmentMode) -> ModeInForce:
-        """Set the enrichment mode, durably; return what is in force now."""
-        request = classifier_pb2.SetModeRequest(mode=codec.MODES[mode])
+    async def set_mode(self, mode: EnrichmentMode, *, author: str = "") -> ModeInForce:
+        """Set the enrichment mode, durably; return what is in force now. *author* is kept for the audit."""
+        request = classifier_pb2.SetModeRequest(mode=codec.MODES[mode], author=author)
         response = await self._at["classifier"].call(self._classifier.SetMode, request)
         return codec.mode_in_force(response)
 
@@ -361,27 +365,9 @@ class Client:
         response = await self._at["ingest"].call(self._ingest.GetStatus, ingest_pb2.GetStatusRequest())
         return codec.ingest_status(response)
 
-    async def _classifier_status(self) -> ClassifierStatus:
-        response = await self._at["classifier"].call(self._classifier.GetStatus, classifier_pb2.GetStatusRequest())
-        return codec.classifier_status(response)
-
     async def _publisher_status(self) -> PublisherStatus:
         response = await self._at["publisher"].call(self._publisher.GetStatus, publisher_pb2.GetStatusRequest())
         return codec.publisher_status(response)
-
-
-async def _paged(
-    page: Callable[[int, str], Coroutine[Any, Any, tuple[list[_T], str]]], limit: int | None
-) -> AsyncIterator[_T]:
-    """Iterate over the items of page after page, *limit* at most; *page* takes a size and a token."""
-    token, left = "", limit
-    while left is None or left > 0:
-        items, token = await page(_PAGE_SIZE if left is None else min(left, _PAGE_SIZE), token)
-        for item in items[:left]:
-            yield item
-        if not token:
-            return
-        left = None if left is None else left - len(items)
 
 
 async def _or_error(answer: Coroutine[Any, Any, _T]) -> _T | AlertHistoryError:

@@ -22,7 +22,6 @@ from alerthistory_client.records import (
     AcceptedAlert,
     Alert,
     Classification,
-    ClassifierStatus,
     Delivery,
     DeliveryState,
     EnrichmentMode,
@@ -104,7 +103,7 @@ def event(message: alert_pb2.AlertEvent) -> AlertEvent:
     try:
         return alert_codec.event(message)
     except ValueError as error:
-        raise _too_old(str(error)) from error
+        raise too_new(str(error)) from error
 
 
 def matcher_message(matcher: Matcher) -> history_pb2.LabelMatcher:
@@ -198,7 +197,7 @@ def delivery(message: delivery_pb2.Delivery) -> Delivery:
         fingerprint=Fingerprint(message.fingerprint),
         alert_name=message.alert_name,
         kind=_kind(message.kind),
-        state=_known(_STATES, message.state, "state of a delivery"),
+        state=known(_STATES, message.state, "state of a delivery"),
         attempts=message.attempts,
         last_result=message.last_result,
         last_status_code=message.last_status_code,
@@ -216,7 +215,7 @@ def state_message(state: DeliveryState | None) -> delivery_pb2.DeliveryState.Val
 def mode_in_force(message: classifier_pb2.GetModeResponse | classifier_pb2.SetModeResponse) -> ModeInForce:
     """Return the mode in *message*."""
     return ModeInForce(
-        mode=_known(MODES, message.mode, "mode"), source=_known(_SOURCES, message.source, "source of the mode")
+        mode=known(MODES, message.mode, "mode"), source=known(_SOURCES, message.source, "source of the mode")
     )
 
 
@@ -277,15 +276,6 @@ def _spool(message: ingest_pb2.Spool) -> Spool:
     )
 
 
-def classifier_status(message: classifier_pb2.GetStatusResponse) -> ClassifierStatus:
-    """Return the figures in *message*."""
-    return ClassifierStatus(
-        classifications=message.classifications,
-        mode=_known(MODES, message.mode, "mode"),
-        started_at=alert_codec.instant(message.started_at),
-    )
-
-
 def publisher_status(message: publisher_pb2.GetStatusResponse) -> PublisherStatus:
     """Return the figures in *message*."""
     return PublisherStatus(
@@ -315,15 +305,17 @@ def _kind(value: alert_pb2.EventKind.ValueType) -> EventKind:
     try:
         return alert_codec.kind(value)
     except ValueError as error:
-        raise _too_old(str(error)) from error
+        raise too_new(str(error)) from error
 
 
-def _known(values: Mapping[_E, int], value: int, what: str) -> _E:
-    for known, number in values.items():
+def known(values: Mapping[_E, int], value: int, what: str) -> _E:
+    """Return the key of *value*; raise FailedPreconditionError when only a later version has this *what*."""
+    for key, number in values.items():
         if number == value:
-            return known
-    raise _too_old(f"unknown {what} {value}")
+            return key
+    raise too_new(f"unknown {what} {value}")
 
 
-def _too_old(what: str) -> FailedPreconditionError:
+def too_new(what: str) -> FailedPreconditionError:
+    """Return the error that the server sent something of a later version."""
     return FailedPreconditionError(f"the server is newer than this client ({what}): update the client")

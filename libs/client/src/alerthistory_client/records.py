@@ -200,6 +200,14 @@ class ModeSource(StrEnum):
     DEFAULT = "default"
 
 
+class LlmState(StrEnum):
+    """How well the LLM can be reached; when it is not available, the rules judge."""
+
+    AVAILABLE = "available"
+    FAILING = "failing"
+    BUDGET_SPENT = "budget_spent"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModeInForce:
     """The enrichment mode and where it comes from."""
@@ -273,11 +281,13 @@ class IngestStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassifierStatus:
-    """The figures of the classifier."""
+    """The figures of one replica of the classifier; ``model`` is empty and ``llm_state`` None when the rules judge."""
 
     classifications: int
     mode: EnrichmentMode
     started_at: Instant
+    model: str = ""
+    llm_state: LlmState | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,11 @@ def safe(text: str, *, limit: int = _LONGEST) -> str:
     return "".join(_escaped(each) if unicodedata.category(each) in _UNSAFE else each for each in cut)
 
 
+def safe_lines(text: str, *, limit: int = _LONGEST) -> list[str]:
+    """Return the lines of *text*, each made safe. Indent them: they may look like lines of ours."""
+    return [safe(line, limit=limit) for line in text.strip().replace("\r\n", "\n").split("\n")]
+
+
 def in_words(span: timedelta) -> str:
     """Return *span* in the largest unit that fits, such as ``12 minutes``; spans below a second are ``a moment``."""
     seconds = int(span.total_seconds())

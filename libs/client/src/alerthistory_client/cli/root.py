@@ -5,19 +5,24 @@ from typing import Any
 import click
 
 from alerthistory_client.cli.alerts import alerts, events, history
+from alerthistory_client.cli.classify import classify
 from alerthistory_client.cli.demo import demo
 from alerthistory_client.cli.doctor import doctor
 from alerthistory_client.cli.importing import import_
+from alerthistory_client.cli.llm import llm
 from alerthistory_client.cli.mode import mode
+from alerthistory_client.cli.overrides import override
 from alerthistory_client.cli.publishing import deliveries, targets
 from alerthistory_client.cli.quarantine import quarantine
 from alerthistory_client.cli.reports import report
 from alerthistory_client.cli.retention import retention
+from alerthistory_client.cli.rules import rules
 from alerthistory_client.cli.send import send
 from alerthistory_client.cli.session import remember, shared_options
 from alerthistory_client.cli.spool import spool
 from alerthistory_client.cli.status import status
 from alerthistory_client.cli.tail import tail
+from alerthistory_client.cli.verdicts import verdict, verdicts
 
 _EPILOG = """\b
 Without --server, these variables say where the services are:
@@ -56,6 +61,12 @@ for command in (
     targets,
     quarantine,
     spool,
+    classify,
+    verdict,
+    verdicts,
+    override,
+    rules,
+    llm,
     mode,
     retention,
     import_,

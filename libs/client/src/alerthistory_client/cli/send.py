@@ -1,11 +1,8 @@
 """``ahctl send``: hand payloads to ingest."""
 
-import asyncio
-import sys
-from pathlib import Path
-
 import click
 
+from alerthistory_client.cli.files import read_file, shown
 from alerthistory_client.cli.session import Session, asynchronous, fail
 from alerthistory_client.payloads import detect_format
 from alerthistory_client.records import Payload, PayloadFormat, PayloadResult
@@ -43,7 +40,7 @@ async def send(session: Session, files: tuple[str, ...], format_name: str | None
 
 async def _send_one(session: Session, name: str, format_name: str | None) -> PayloadResult | AlertHistoryError:
     try:
-        body = await asyncio.to_thread(_read, name)
+        body = await read_file(name)
         form = PayloadFormat(format_name) if format_name else detect_format(body)
     except InvalidArgumentError as error:
         return error
@@ -51,22 +48,13 @@ async def _send_one(session: Session, name: str, format_name: str | None) -> Pay
     return results[0]
 
 
-def _read(name: str) -> bytes:
-    try:
-        return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise InvalidArgumentError(f"cannot be read: {reason}") from error
-
-
 def _print(session: Session, name: str, report: PayloadResult | AlertHistoryError) -> None:
-    shown = "stdin" if name == "-" else safe(name)
     if isinstance(report, AlertHistoryError):
-        session.output.note(f"{shown}: {safe(report.message)}")
+        session.output.note(f"{shown(name)}: {safe(report.message)}")
     elif report.rejection:
-        session.output.note(f"{shown}: refused: {safe(report.rejection)}")
+        session.output.note(f"{shown(name)}: refused: {safe(report.rejection)}")
     else:
-        session.output.line(f"{shown}: {summary(report)}")
+        session.output.line(f"{shown(name)}: {summary(report)}")
         for each in report.errors:
             session.output.note(f"  alert {each.index}: {safe(each.message)}")
 

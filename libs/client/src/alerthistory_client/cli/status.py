@@ -7,11 +7,24 @@ import click
 from alerthistory_client.addresses import SERVICES
 from alerthistory_client.cli.session import Session, asynchronous, explain, fail
 from alerthistory_client.jsons import plain
-from alerthistory_client.records import ClassifierStatus, HistoryStatus, IngestStatus, PublisherStatus, SystemStatus
+from alerthistory_client.records import (
+    ClassifierStatus,
+    HistoryStatus,
+    IngestStatus,
+    LlmState,
+    PublisherStatus,
+    SystemStatus,
+)
 from alerthistory_client.text import age, counted, in_words, size
 from alerthistory_common.alerts import Instant
 from alerthistory_common.clock import SystemClock
 from alerthistory_common.errors import AlertHistoryError
+
+_LLM = {
+    LlmState.AVAILABLE: "is asked",
+    LlmState.FAILING: "is failing",
+    LlmState.BUDGET_SPENT: "has spent its budget",
+}
 
 _Figures = HistoryStatus | IngestStatus | ClassifierStatus | PublisherStatus
 
@@ -76,7 +89,11 @@ def _figures(found: _Figures) -> list[str]:
                 *([f"{counted(found.spool.payloads, 'payload')} in the spool"] if found.spool.payloads else []),
             ]
         case ClassifierStatus():
-            return [f"mode {found.mode}", f"{counted(found.classifications, 'verdict')} stored"]
+            return [
+                f"mode {found.mode}",
+                f"{counted(found.classifications, 'verdict')} stored",
+                *([] if found.llm_state is None else [f"{found.model} {_LLM[found.llm_state]}"]),
+            ]
         case PublisherStatus():
             return [
                 f"{found.enabled_targets} of {counted(found.targets, 'target')} enabled",

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from alerthistory_common.alerts import Fingerprint, Instant, Report
+from alerthistory_common.fingerprints import legacy_fingerprint
 from alerthistory_ingest.domain.column_text import column_text
-from alerthistory_ingest.domain.fingerprints import legacy_fingerprint
 from alerthistory_ingest.domain.json_text import Json, encode, is_unicode, kind_of
 from alerthistory_ingest.domain.payload import BrokenAlertError, Origin, RejectedPayloadError
 from alerthistory_ingest.domain.timestamps import read_time

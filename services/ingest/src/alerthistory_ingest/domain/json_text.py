@@ -12,7 +12,6 @@ MAX_DEPTH = 100
 _TOO_DEEP = f"the JSON is nested more than {MAX_DEPTH} levels deep"
 _BLANKS = re.compile(r"[ \t\n\r]*")
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
-_ASCII_ENCODER = json.JSONEncoder(allow_nan=False, sort_keys=True, separators=(",", ":"))
 # Newer Pythons say more about a trailing comma; the contract keeps the texts of 3.11.
 _TRAILING_COMMA = {
     "Illegal trailing comma before end of object": "Expecting property name enclosed in double quotes",
@@ -59,11 +58,6 @@ def encode(value: Json) -> bytes:
     if written.count(b"[") + written.count(b"{") > MAX_DEPTH and _is_too_deep(value):
         raise BrokenAlertError(_TOO_DEEP)
     return written
-
-
-def encode_ascii(value: Json) -> bytes:
-    """Return *value* compact, keys sorted, non-ASCII escaped: the input of legacy fingerprints."""
-    return _ASCII_ENCODER.encode(value).encode()
 
 
 def kind_of(value: Json) -> str:

@@ -3,9 +3,9 @@
 from datetime import timedelta
 
 from alerthistory_common.alerts import ZERO_TIME, Instant, Report
+from alerthistory_common.fingerprints import alertmanager_fingerprint
 from alerthistory_ingest.domain.alertmanager import text_label
 from alerthistory_ingest.domain.column_text import column_text
-from alerthistory_ingest.domain.fingerprints import alertmanager_fingerprint
 from alerthistory_ingest.domain.json_text import Json, encode, kind_of
 from alerthistory_ingest.domain.payload import BrokenAlertError, Origin, RejectedPayloadError
 from alerthistory_ingest.domain.timestamps import read_time

@@ -4,7 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from alerthistory_ingest.domain.fingerprints import alertmanager_fingerprint, legacy_fingerprint
+from alerthistory_common.fingerprints import alertmanager_fingerprint, legacy_fingerprint
 
 _CAPTURES = Path(__file__).parents[2] / "fixtures/alertmanager-0.25/webhook_v4_real.jsonl"
 

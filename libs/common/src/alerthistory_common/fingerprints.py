@@ -1,19 +1,23 @@
 """Identities for alerts that come without one."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 
 from alerthistory_common.alerts import Fingerprint
-from alerthistory_ingest.domain.json_text import Json, encode_ascii
 
 _OFFSET = 14695981039346656037
 _PRIME = 1099511628211
 _MASK = (1 << 64) - 1
+_ENCODER = json.JSONEncoder(allow_nan=False, sort_keys=True, separators=(",", ":"))
 
 
-def legacy_fingerprint(labels: Mapping[str, Json]) -> Fingerprint:
-    """Return the SHA-256 that the legacy contract gives to alerts without a fingerprint."""
-    return Fingerprint(hashlib.sha256(encode_ascii(dict(labels))).hexdigest())
+def legacy_fingerprint(labels: Mapping[str, object]) -> Fingerprint:
+    """Return the SHA-256 that the legacy contract gives to alerts without a fingerprint: of compact JSON in ASCII.
+
+    Raises ValueError when *labels* hold NaN or infinite numbers.
+    """
+    return Fingerprint(hashlib.sha256(_ENCODER.encode(dict(labels)).encode()).hexdigest())
 
 
 def alertmanager_fingerprint(labels: Mapping[str, str]) -> Fingerprint:
