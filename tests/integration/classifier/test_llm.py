@@ -1,6 +1,7 @@
 """An LLM behind real HTTP: what it says counts, and whatever it does, there is a verdict in time."""
 
 import asyncio
+import itertools
 import json
 import time
 from collections.abc import AsyncIterator
@@ -151,7 +152,7 @@ async def test_a_model_that_fails_is_left_alone_and_asked_again_later(store: URL
         asked = len(llm.requests)
         assert asked == 5
         llm.usual = answering(opinion())
-        names = iter(f"Again{chr(65 + number)}" for number in range(26))
+        names = (f"Again{number}" for number in itertools.count())
 
         async def answers() -> bool:
             return (await classifier.classify(alert(next(names)))).verdict.source == "test/model"

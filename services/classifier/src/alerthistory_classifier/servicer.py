@@ -20,7 +20,7 @@ from alerthistory_classifier.past_codec import past_classifications
 from alerthistory_common import alert_codec, paging
 from alerthistory_common.alerts import Fingerprint, Severity
 from alerthistory_common.clock import Clock
-from alerthistory_common.errors import UnavailableError
+from alerthistory_common.errors import FieldViolation, InvalidArgumentError, UnavailableError
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -105,7 +105,8 @@ class ClassifierServicer(classifier_service_pb2_grpc.ClassifierServiceServicer):
         try:
             return self._read_rules(rules_yaml.decode())
         except ValueError as error:  # UnicodeDecodeError is one.
-            raise invalid("rules_yaml", str(error)) from error
+            violation = FieldViolation(field="rules_yaml", description=str(error))
+            raise InvalidArgumentError(str(error), violation) from error
 
     async def GetClassification(  # noqa: N802
         self, request: pb.GetClassificationRequest, context: Context

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -16,6 +17,7 @@ from alerthistory_common.alerts import Fingerprint, Severity, Verdict
 from alerthistory_common.batching import Batcher
 from alerthistory_common.errors import AlertHistoryError, NotFoundError
 
+_TRANSPARENT = "the enrichment mode is transparent"
 _LOG = structlog.get_logger(__name__)
 
 
@@ -84,7 +86,10 @@ class Classifying:
 
     async def explain(self, cases: Sequence[Case]) -> list[Explanation]:
         """Return how each of *cases* would be judged, and why."""
-        return await self._judging.explain(cases)
+        explained = await self._judging.explain(cases)
+        if (await self._modes.current()).mode is Mode.TRANSPARENT:
+            return [replace(each, not_asked_because=each.not_asked_because or _TRANSPARENT) for each in explained]
+        return explained
 
     async def find(self, fingerprint: Fingerprint) -> Classification:
         """Return the stored verdict of an alert; raise ClassificationNotFoundError when it has none."""

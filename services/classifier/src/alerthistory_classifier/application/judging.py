@@ -112,20 +112,21 @@ class Judging:
 
     def _explanation(self, case: Case, override: Override | None, rules: RuleBook) -> Explanation:
         asked = None if self._model is None else self._question(case, self._model, rules)
-        if override is not None:
-            because = "a person has said how serious it is"
-        elif asked is None:
-            because = "no LLM is configured"
-        elif asked.is_suspicious:
-            because = "its texts give orders to an LLM"
-        else:
-            because = ""
         return Explanation(
             rules_verdict=rules.judge(*case),
             override=override,
             question=asked,
-            not_asked_because=because,
+            not_asked_because="a person has said how serious it is" if override else self._why_not_asked(asked),
         )
+
+    def _why_not_asked(self, asked: Question | None) -> str:
+        if asked is None or self._model is None:
+            return "no LLM is configured"
+        if asked.is_suspicious:
+            return "its texts give orders to an LLM"
+        if self._tallying.is_budget_spent:
+            return "the LLM's daily budget is spent"
+        return "the LLM failed too often" if self._model.opinions.is_failing else ""
 
     async def _told(self, cases: Sequence[Case], *, is_new: bool) -> Sequence[Told | None]:
         model = self._model

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
 from alerthistory_common.alerts import Instant
+from alerthistory_common.retry_after import pause_of
 from alerthistory_publisher.domain.deliveries import Claim, DeliveryState
 
 BASE_DELAY = timedelta(seconds=1)
@@ -90,11 +90,8 @@ def next_step(claim: Claim, answer: Answer, *, now: Instant, backoff: Backoff) -
 
 
 def pause_wanted(answer: Answer, *, now: Instant) -> timedelta:
-    """Return the pause that the receiver asks for by Retry-After (RFC 9110: seconds or a date), at most an hour."""
-    value = answer.retry_after.strip()
-    is_number = value.isascii() and value.isdecimal()
-    wanted = timedelta(seconds=int(value[:9])) if is_number else _until(value, now)
-    return min(max(wanted, timedelta(0)), MAX_RETRY_AFTER)
+    """Return the pause that the receiver asks for by Retry-After, at most an hour."""
+    return min(pause_of(answer.retry_after, now=now), MAX_RETRY_AFTER)
 
 
 def full_jitter(random: Callable[[], float]) -> Backoff:
@@ -118,18 +115,6 @@ def sanitised(text: str, secrets: tuple[str, ...]) -> str:
         text = text.replace(secret, "***")
     printable = "".join(character if character.isprintable() else " " for character in text)
     return " ".join(printable.split())[:_EXCERPT_LENGTH]
-
-
-def _until(value: str, now: Instant) -> timedelta:
-    try:
-        moment = parsedate_to_datetime(value)
-    except (ValueError, OverflowError):
-        return timedelta(0)
-    return _aware(moment) - now.to_datetime()
-
-
-def _aware(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def result_of(answer: Answer) -> str:
