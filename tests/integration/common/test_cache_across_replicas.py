@@ -85,7 +85,7 @@ async def test_without_claims_each_makes_its_own(folder: Path) -> None:
 async def test_a_replica_that_dies_with_a_claim_holds_nobody_up_for_long(folder: Path) -> None:
     make = Maker()
     async with replicas(folder, claim_s=0.6) as (dying, living, _):
-        hung = asyncio.ensure_future(dying.get("key", asyncio.Event().wait))  # type: ignore[arg-type]
+        hung = asyncio.ensure_future(dying.get("key", asyncio.Event().wait))
         await asyncio.sleep(0.1)
         async with asyncio.timeout(5):
             assert await living.get("key", make) == 1
