@@ -14,7 +14,7 @@ NOT_LOCKED := $(foreach p,protos common client history ingest classifier publish
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-header $(NOT_LOCKED)
 SETUP_STAMP := $(VENV)/.setup
 
-.PHONY: help setup run up demo test check fmt lint types imports proto proto-check locks docs bench bench-quick bench-ingest bench-pipeline bench-queries bench-reports bench-footprint bench-docs contract kill chaos chaos-quick fuzz manifests clean
+.PHONY: help setup run up demo test check fmt lint types imports proto proto-check locks docs bench bench-quick bench-ingest bench-pipeline bench-queries bench-reports bench-footprint bench-docs eval contract kill chaos chaos-quick fuzz manifests clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -118,6 +118,10 @@ bench-reports: $(SETUP_STAMP) ## Measure reports over 100 000, 1 and 10 million 
 # Not among the development dependencies: nothing else draws.
 bench-docs: $(UV) ## Draw the plots and write the tables of docs/performance from the results
 	$(UV) run --quiet --no-project --with matplotlib==3.11.2 python -m tests.load.render
+
+# Over the environment, with what draws: see bench-docs.
+eval: $(SETUP_STAMP) ## Judge the labelled alerts of docs/evaluation, and write the scores there (ARGS="--brief --misses")
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) run --quiet --no-project --with matplotlib==3.11.2 python -m tests.evaluation $(ARGS)
 
 contract: $(SETUP_STAMP) ## Replay the legacy contract on both stores and in both forms (about 15 minutes)
 	CONTRACT=all $(BIN)/python -m pytest -q -n auto --dist worksteal tests/contract $(ARGS)
