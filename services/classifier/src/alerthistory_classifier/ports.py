@@ -61,9 +61,12 @@ class VerdictStore(Protocol):
 
 
 class ModelUnavailableError(UnavailableError):
-    """The language model cannot be had for now."""
+    """The language model cannot be had for now. ``retry_after`` is the pause that it asks for, if any."""
 
     reason = "MODEL_UNAVAILABLE"
+
+    def __init__(self, message: str, *, retry_after: timedelta = timedelta(0)) -> None:
+        super().__init__(message, retry_after=retry_after)
 
 
 class LanguageModel(Protocol):
