@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerthistory_classifier.domain.rules import judge
+from alerthistory_classifier.adapters.rules_file import default_rules
 from alerthistory_common.alerts import HistoryContext, Severity
 from tests.events import event
 
+JUDGE = default_rules().judge
 CRITICAL, WARNING, INFO, NOISE = Severity.CRITICAL, Severity.WARNING, Severity.INFO, Severity.NOISE
 KNOWN = HistoryContext(times_fired=3, median_duration=timedelta(hours=2), flaps_per_hour=0.1)
 HOURLY = HistoryContext(times_fired=200, median_duration=timedelta(minutes=2), flaps_per_hour=2.0)
@@ -20,7 +21,7 @@ BRIEF = HistoryContext(times_fired=200, median_duration=timedelta(seconds=40), f
 def severity(name: str = "Something", summary: str = "", *, history: HistoryContext = KNOWN, **labels: str) -> Severity:
     """Return how serious an alert of this name, summary and labels is."""
     annotations = {"summary": summary} if summary else {}
-    return judge(event(labels={"alertname": name, **labels}, annotations=annotations), history).severity
+    return JUDGE(event(labels={"alertname": name, **labels}, annotations=annotations), history).severity
 
 
 @pytest.mark.parametrize(
@@ -133,7 +134,7 @@ def test_the_sender_knows_its_threshold(name: str, summary: str, label: str, exp
     ],
 )
 def test_only_production_hurts_users(labels: dict[str, str], expected: Severity) -> None:
-    assert judge(event(labels={"alertname": "Something", **labels}), KNOWN).severity is expected
+    assert JUDGE(event(labels={"alertname": "Something", **labels}), KNOWN).severity is expected
 
 
 @pytest.mark.parametrize(
@@ -169,7 +170,7 @@ def test_critical_in_production_is_lowered_by_strong_evidence_only(
 
 
 def test_an_unknown_alert_is_an_unsure_warning() -> None:
-    found = judge(event(labels={"alertname": "Qwertz"}), KNOWN)
+    found = JUDGE(event(labels={"alertname": "Qwertz"}), KNOWN)
     assert (found.severity, found.rules) == (WARNING, ("unknown",))
     assert found.confidence < 0.4
     assert found.recommendations
@@ -177,14 +178,14 @@ def test_an_unknown_alert_is_an_unsure_warning() -> None:
 
 def test_an_alert_never_seen_before_is_judged_with_more_confidence() -> None:
     labels = {"alertname": "A", "severity": "warning"}
-    new, known = (judge(event(labels=labels), history) for history in (HistoryContext(), KNOWN))
+    new, known = (JUDGE(event(labels=labels), history) for history in (HistoryContext(), KNOWN))
     assert new.confidence > known.confidence
 
 
 def test_a_verdict_explains_itself() -> None:
     labels = {"alertname": "KubePodCrashLooping", "severity": "critical", "namespace": "prod"}
     annotations = {"runbook_url": "https://runbooks.example.com/x"}
-    found = judge(event(labels=labels, annotations=annotations), HOURLY)
+    found = JUDGE(event(labels=labels, annotations=annotations), HOURLY)
     assert found.rules == ("label-critical", "crash-loop", "environment-production", "flapping", "short-lived")
     assert found.reasoning.startswith("Judged warning: its sender calls it severity 'critical'; ")
     assert found.reasoning.endswith(".")
@@ -193,13 +194,13 @@ def test_a_verdict_explains_itself() -> None:
 
 
 def test_a_runbook_that_is_no_web_address_is_not_recommended() -> None:
-    found = judge(event(annotations={"runbook_url": "javascript:alert(1)"}), KNOWN)
+    found = JUDGE(event(annotations={"runbook_url": "javascript:alert(1)"}), KNOWN)
     assert not any("javascript" in text for text in found.recommendations)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"null", b"[1]", b"\xff", b"[" * 100_000])
 def test_content_that_is_no_object_is_judged_all_the_same(content: bytes) -> None:
-    assert judge(event(labels_json=content, annotations_json=content), KNOWN).severity is WARNING
+    assert JUDGE(event(labels_json=content, annotations_json=content), KNOWN).severity is WARNING
 
 
 @given(
@@ -212,7 +213,7 @@ def test_every_alert_gets_a_verdict_with_reasons(
     labels: dict[str, str], summary: str, times: int, flaps: float
 ) -> None:
     history = HistoryContext(times_fired=times, flaps_per_hour=flaps, median_duration=timedelta(seconds=times))
-    found = judge(event(labels=labels, annotations={"summary": summary}), history)
+    found = JUDGE(event(labels=labels, annotations={"summary": summary}), history)
     assert 0 < found.confidence < 1
     assert found.rules
     assert found.reasoning
@@ -220,4 +221,4 @@ def test_every_alert_gets_a_verdict_with_reasons(
 
 def test_a_hostile_text_is_judged_in_time() -> None:
     hostile = "disk " * 200_000 + "1" * 200_000 + " of " * 100_000
-    assert judge(event(annotations={str(n): hostile for n in range(20)}), KNOWN).severity in set(Severity)
+    assert JUDGE(event(annotations={str(n): hostile for n in range(20)}), KNOWN).severity in set(Severity)

@@ -1,5 +1,7 @@
 """Where an alert comes from: production, staging, development or a sandbox."""
 
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -17,6 +19,14 @@ class Environment(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """What an environment does to an alert: *shift* is added to its urgency, *noise* counts towards noise."""
+
+    shift: float = 0.0
+    noise: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """An environment, and the label that says so."""
 
@@ -24,22 +34,23 @@ class Place:
     said_by: str = ""
 
 
-# The surest labels first. A cluster's name is a weaker hint than a namespace's.
-_LABELS = ("environment", "env", "stage", "namespace", "exported_namespace", "cluster")
-# "pre-prod" holds "prod": the first kind whose words appear counts.
-_WORDS = (
-    (Environment.STAGING, frozenset({"staging", "stage", "stg", "preprod", "pre", "uat", "preproduction"})),
-    (Environment.SANDBOX, frozenset({"test", "tests", "testing", "sandbox", "playground", "demo", "e2e", "ci"})),
-    (Environment.DEVELOPMENT, frozenset({"dev", "devel", "development", "local", "minikube"})),
-    (Environment.PRODUCTION, frozenset({"prod", "production", "prd", "live"})),
-)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceRules:
+    """Which words in which *labels*, the surest first, name which kind of environment, and what that does."""
 
+    labels: Sequence[str]
+    kinds: Mapping[Environment, AbstractSet[str]]
+    effects: Mapping[Environment, Effect]
 
-def place(subject: Subject) -> Place:
-    """Return where the alert comes from, as far as its labels say."""
-    for label in _LABELS:
-        found = set(words(subject.labels.get(label, "")))
-        for environment, known in _WORDS:
-            if found & known:
-                return Place(environment=environment, said_by=f"{label} {subject.labels[label][:80]!r}")
-    return Place(environment=Environment.UNKNOWN)
+    def place(self, subject: Subject) -> Place:
+        """Return where the alert comes from, as far as its labels say."""
+        for label in self.labels:
+            found = set(words(subject.labels.get(label, "")))
+            for environment, known in self.kinds.items():
+                if found & known:
+                    return Place(environment=environment, said_by=f"{label} {subject.labels[label][:80]!r}")
+        return Place(environment=Environment.UNKNOWN)
+
+    def effect(self, place: Place) -> Effect:
+        """Return what it does to an alert to come from *place*."""
+        return self.effects.get(place.environment, Effect())

@@ -1,4 +1,4 @@
-"""Evidence: what speaks for a severity, and why."""
+"""Evidence: what speaks for a severity, with how much weight, and why."""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -7,7 +7,7 @@ from alerthistory_common.alerts import Severity
 
 
 class Level(IntEnum):
-    """The severities in their order, so that they can be compared and shifted."""
+    """The severities in their order."""
 
     NOISE = 0
     INFO = 1
@@ -19,20 +19,18 @@ class Level(IntEnum):
         """The severity of this level."""
         return Severity[self.name]
 
-    def lowered(self, steps: int = 1) -> "Level":
-        """Return the level *steps* below; below information only an explicit mark leads."""
-        return min(self, max(Level(max(self - steps, 0)), Level.INFO))
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """One rule that fired: the *level* it speaks for, a clause for people, and what could be done.
+    """One rule that fits: how urgent it makes the alert (1 info, 2 warning, 3 critical) and with how much weight.
 
-    ``overrules`` says whether it is strong enough to go against the sender's label: wording to raise, numbers to lower.
+    ``noise`` counts apart: from 1 on, all evidence together, the alert is noise. ``because`` is a clause for people.
     """
 
     rule: str
-    level: Level
     because: str
+    urgency: float = 0.0
+    weight: float = 0.0
+    noise: float = 0.0
+    group: str = ""
     recommendations: tuple[str, ...] = ()
-    overrules: bool = True

@@ -1,13 +1,43 @@
 """What an alert's past says: whether it is new, flaps, or goes away by itself."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
-from alerthistory_classifier.domain.evidence import Evidence, Level
 from alerthistory_common.alerts import HistoryContext
 
-_OFTEN = 10
-_SHORT = timedelta(minutes=5)
-_FLAPS_PER_HOUR = 2.0  # Once an hour: one opening and one closing.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Habit:
+    """A way in which alerts behave, and what that does to their urgency and towards noise. None does not restrict."""
+
+    rule: str
+    because: str
+    min_times: int = 0
+    min_flaps_per_hour: float | None = None
+    max_minutes: float | None = None
+    min_minutes: float | None = None
+    shift: float = 0.0
+    noise: float = 0.0
+
+    def fits(self, history: HistoryContext) -> bool:
+        """Whether an alert with this *history* behaves so."""
+        if history.times_fired < self.min_times:
+            return False
+        if self.min_flaps_per_hour is not None and history.flaps_per_hour < self.min_flaps_per_hour:
+            return False
+        if self.max_minutes is None and self.min_minutes is None:
+            return True
+        lasts = history.median_duration
+        if lasts is None:
+            return False
+        is_short = self.max_minutes is None or lasts <= timedelta(minutes=self.max_minutes)
+        return is_short and (self.min_minutes is None or lasts >= timedelta(minutes=self.min_minutes))
+
+
+def habits(known: Sequence[Habit], history: HistoryContext) -> list[Habit]:
+    """Return those of the *known* habits that an alert with this *history* has."""
+    return [habit for habit in known if habit.fits(history)]
 
 
 def is_new(history: HistoryContext) -> bool:
@@ -15,35 +45,18 @@ def is_new(history: HistoryContext) -> bool:
     return history.times_fired == 0
 
 
-def habits(history: HistoryContext) -> list[Evidence]:
-    """Return the bad habits of an alert that fired often: flapping, and resolving by itself within minutes."""
-    if history.times_fired < _OFTEN:
-        return []
-    found = []
-    if history.flaps_per_hour >= _FLAPS_PER_HOUR:
-        found.append(
-            Evidence(
-                rule="flapping",
-                level=Level.INFO,
-                because=f"it flaps: {history.flaps_per_hour:.1f} changes an hour",
-                recommendations=("Give the rule a longer `for:`, or a wider threshold.",),
-            )
-        )
-    if history.median_duration is not None and history.median_duration <= _SHORT:
-        found.append(
-            Evidence(
-                rule="short-lived",
-                level=Level.INFO,
-                because=(
-                    f"it fired {history.times_fired} times before and was mostly over "
-                    f"within {_spoken(history.median_duration)}"
-                ),
-                recommendations=("See whether anybody ever acted on it; if not, remove or relax the rule.",),
-            )
-        )
-    return found
+def spoken(habit: Habit, history: HistoryContext) -> str:
+    """Return what *habit* an alert has, with the figures that show it."""
+    figures = [f"{history.times_fired} times before"]
+    if habit.min_flaps_per_hour is not None:
+        figures.append(f"{history.flaps_per_hour:.1f} changes an hour")
+    if history.median_duration is not None and (habit.max_minutes is not None or habit.min_minutes is not None):
+        figures.append(f"mostly for {_duration(history.median_duration)}")
+    return f"{habit.because} ({', '.join(figures)})"
 
 
-def _spoken(duration: timedelta) -> str:
+def _duration(duration: timedelta) -> str:
     seconds = max(1, round(duration.total_seconds()))
-    return f"{seconds} s" if seconds < 120 else f"{round(seconds / 60)} min"
+    if seconds < 120:
+        return f"{seconds} s"
+    return f"{round(seconds / 60)} min" if seconds < 7200 else f"{round(seconds / 3600)} h"

@@ -1,153 +1,172 @@
 """The judge by rules: how serious an alert is, from what it says, where it comes from and how it behaved.
 
-Strongest first: explicit marks, what is measured, the environment, the past, the sender's label, the wording. An
-unknown alert is a warning with low confidence and never noise; what its sender calls critical in production is lowered
-by strong evidence only, and then to a warning.
+Strongest first: explicit marks, what is lost, what is measured, the environment, the past, the sender's label, the
+wording. An unknown alert is a warning with low confidence and never noise; what its sender calls critical in production
+is lowered by strong evidence only.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from alerthistory_classifier.domain.environment import Environment, Place, place
+from alerthistory_classifier.domain.environment import Environment, Place, PlaceRules
 from alerthistory_classifier.domain.evidence import Evidence, Level
-from alerthistory_classifier.domain.impact import measured, worded
-from alerthistory_classifier.domain.past import habits, is_new
-from alerthistory_classifier.domain.sender import explicit_mark, sender_says
+from alerthistory_classifier.domain.marks import MarkRules
+from alerthistory_classifier.domain.measures import Limits, measured
+from alerthistory_classifier.domain.own import OwnRules
+from alerthistory_classifier.domain.past import Habit, habits, is_new, spoken
+from alerthistory_classifier.domain.phrases import PhraseRules
+from alerthistory_classifier.domain.sender import SenderRules, is_critical
 from alerthistory_classifier.domain.subject import Subject, subject
 from alerthistory_common.alerts import AlertEvent, HistoryContext, Verdict
 
 _MAX_RECOMMENDATIONS = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Opinion:
-    """A judgement in the making."""
-
-    level: Level
-    confidence: float
-    evidence: tuple[Evidence, ...] = ()
-    is_known: bool = True
-
-    def and_then(self, level: Level, confidence: float, *evidence: Evidence) -> "_Opinion":
-        return replace(self, level=level, confidence=confidence, evidence=(*self.evidence, *evidence))
+_MAX_REASONS = 5
+_INFO_BELOW = 1.5
+_CRITICAL_FROM = 2.5
+_NOISE_FROM = 1.0
+_STRONG = 2.0
+_FARTHEST = 0.5
+_KIND = "kind"
+"""The group of phrases that say what sort of thing happened: a sender that says how serious it is knows that too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
     """What an answer about one alert may not be shared across, though their texts have one template."""
 
-    measured: Level | None
-    sender: Level | None
+    measured: tuple[str, ...]
+    sender: float | None
     environment: Environment
     habits: tuple[str, ...]
     is_new: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confidence:
+    """How sure a verdict is: *curve* by the distance of the mean from the next limit, and two cases of their own."""
+
+    curve: Sequence[tuple[float, float]]
+    noise: float
+    unknown: float
+
+    def at(self, distance: float) -> float:
+        """Return the confidence at *distance*, between the points of the curve."""
+        place = bisect_right([at for at, _ in self.curve], distance)
+        if place == 0:
+            return self.curve[0][1]
+        if place == len(self.curve):
+            return self.curve[-1][1]
+        (left, low), (right, high) = self.curve[place - 1], self.curve[place]
+        return low + (high - low) * (distance - left) / (right - left)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Weighed:
+    """All evidence about one alert, weighed."""
+
+    urgency: float
+    noise: float
+    evidence: tuple[Evidence, ...]
+    is_known: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RuleBook:
     """The rules in force."""
 
+    prior: Evidence
+    sender: SenderRules
+    places: PlaceRules
+    habits: Sequence[Habit]
+    marks: MarkRules
+    phrases: PhraseRules
+    measures: Mapping[str, Limits]
+    confidence: Confidence
+    own: OwnRules
+
     def judge(self, event: AlertEvent, history: HistoryContext) -> Verdict:
         """Return the verdict of the rules on *event*; always gives one. ``processing_time`` is left to the caller."""
-        return judge(event, history)
+        judged = subject(event, history, told=self.sender.told)
+        own = self.own.deciding(judged)
+        if own is not None:
+            return _verdict(judged, own.level, own.confidence, (own.evidence,))
+        place = self.places.place(judged)
+        weighed = self._weigh(judged, place)
+        level = self._level(judged, place, weighed)
+        return _verdict(judged, level, self._sure(level, weighed), weighed.evidence)
 
     def situation(self, event: AlertEvent, history: HistoryContext) -> Situation:
         """Return what sets *event* apart from others of its template."""
-        judged = subject(event, history)
-        numbers, says = measured(judged), sender_says(judged)
+        judged = subject(event, history, told=self.sender.told)
+        says = self.sender.says(judged)
         return Situation(
-            measured=None if numbers is None else numbers.level,
-            sender=None if says is None else says.level,
-            environment=place(judged).environment,
-            habits=tuple(each.rule for each in habits(history)),
+            measured=tuple(f"{each.rule} {each.urgency}" for each in measured(judged.wording, self.measures)),
+            sender=None if says is None else says.urgency,
+            environment=self.places.place(judged).environment,
+            habits=tuple(each.rule for each in habits(self.habits, history)),
             is_new=is_new(history),
         )
 
     def is_guarded(self, event: AlertEvent, history: HistoryContext) -> bool:
         """Whether the sender calls *event* critical, and nothing says that it comes from a place without users."""
-        judged = subject(event, history)
-        says, environment = sender_says(judged), place(judged).environment
-        is_playground = environment in {Environment.SANDBOX, Environment.DEVELOPMENT}
-        return says is not None and says.level is Level.CRITICAL and not is_playground
+        judged = subject(event, history, told=self.sender.told)
+        return is_critical(self.sender.says(judged)) and _has_users(self.places.place(judged))
 
+    def _weigh(self, judged: Subject, place: Place) -> _Weighed:
+        """Return the weighted mean of what all rules say, moved by place and past."""
+        says = self.sender.says(judged)
+        content = [
+            *self.marks.found(judged),
+            *self.phrases.found(judged.wording),
+            *measured(judged.wording, self.measures),
+        ]
+        weighing = [each for each in content if each.weight and (says is None or each.group != _KIND)]
+        weighing.append(says or self.prior)
+        total = sum(each.weight for each in weighing)
+        mean = sum(each.urgency * each.weight for each in weighing) / total
+        effect = self.places.effect(place)
+        known = habits(self.habits, judged.history)
+        is_grave = any(each.weight >= _STRONG and each.urgency >= _CRITICAL_FROM for each in content)
+        past = 0.0 if is_grave else min((each.shift for each in known), default=0.0)
+        noise = sum(each.noise for each in content) + effect.noise
+        if not is_grave:
+            noise += max((each.noise for each in known), default=0.0)
+        return _Weighed(
+            urgency=mean + effect.shift + past,
+            noise=noise,
+            evidence=tuple(_by_weight([*content, *([says] if says else ()), *self._moved(place, known, judged)])),
+            is_known=says is not None or any(each.weight for each in content),
+        )
 
-def judge(event: AlertEvent, history: HistoryContext) -> Verdict:
-    """Return the verdict of the rules on *event*; always gives one. ``processing_time`` is left to the caller."""
-    judged = subject(event, history)
-    mark = explicit_mark(judged)
-    if mark is not None:
-        return _verdict(judged, _Opinion(level=Level.NOISE, confidence=0.95, evidence=(mark,)))
-    says, where = sender_says(judged), place(judged)
-    is_guarded = says is not None and says.level is Level.CRITICAL and where.environment is Environment.PRODUCTION
-    opinion = _by_content(says, measured(judged), worded(judged), is_guarded=is_guarded)
-    opinion = _by_place(opinion, where)
-    return _verdict(judged, _by_past(opinion, history, is_guarded=is_guarded))
+    def _moved(self, place: Place, known: Sequence[Habit], judged: Subject) -> list[Evidence]:
+        """Return what place and past say, to be shown."""
+        found = []
+        if place.environment is not Environment.UNKNOWN:
+            found.append(
+                Evidence(
+                    rule=f"environment-{place.environment.value}",
+                    because=f"{place.said_by} is {_NAMES[place.environment]}",
+                )
+            )
+        found += [Evidence(rule=each.rule, because=spoken(each, judged.history)) for each in known]
+        return found
 
+    def _level(self, judged: Subject, place: Place, weighed: _Weighed) -> Level:
+        if weighed.noise >= _NOISE_FROM:
+            return Level.NOISE
+        level = _level(weighed.urgency)
+        is_weak = not any(each.weight >= _STRONG for each in weighed.evidence)
+        if is_weak and level < Level.WARNING and is_critical(self.sender.says(judged)) and _has_users(place):
+            return Level.WARNING
+        return max(level, Level.WARNING) if not weighed.is_known else level
 
-def _by_content(
-    says: Evidence | None, numbers: Evidence | None, wording: Evidence | None, *, is_guarded: bool
-) -> _Opinion:
-    """Return what label, numbers and wording say together: numbers count most, and only words of loss may raise."""
-    if numbers is not None:
-        level = max(numbers.level, Level.WARNING) if is_guarded else numbers.level
-        if says is not None and not numbers.overrules:
-            level = max(level, says.level)
-        agrees = says is None or says.level is level
-        return _Opinion(level=level, confidence=0.85 if agrees else 0.7, evidence=_present(numbers, says))
-    if says is not None:
-        if wording is None:
-            return _Opinion(level=says.level, confidence=0.65, evidence=(says,))
-        raised = min(wording.level, Level(min(says.level + 1, Level.CRITICAL))) if wording.overrules else says.level
-        level = max(says.level, raised)
-        confidence = 0.8 if wording.level is says.level else 0.6
-        return _Opinion(level=level, confidence=confidence, evidence=(says, wording))
-    if wording is not None:
-        return _Opinion(level=wording.level, confidence=0.55, evidence=(wording,))
-    return _Opinion(level=Level.WARNING, confidence=0.3, evidence=(_UNKNOWN,), is_known=False)
-
-
-def _by_place(opinion: _Opinion, where: Place) -> _Opinion:
-    """Return the opinion in the light of the environment: only what runs in production hurts users."""
-    level, confidence = opinion.level, opinion.confidence
-    match where.environment:
-        case Environment.UNKNOWN:
-            return opinion
-        case Environment.PRODUCTION:
-            return opinion.and_then(level, confidence + 0.05, _from(where, level))
-        case Environment.STAGING:
-            lowered = min(level, Level.WARNING)
-        case Environment.DEVELOPMENT:
-            lowered = level.lowered()
-        case Environment.SANDBOX:
-            is_noise = opinion.is_known and level < Level.CRITICAL
-            lowered = Level.NOISE if is_noise else Level.INFO
-    return opinion.and_then(lowered, confidence, _from(where, lowered))
-
-
-def _by_past(opinion: _Opinion, history: HistoryContext, *, is_guarded: bool) -> _Opinion:
-    """Return the opinion in the light of the past: what comes and goes by itself does not wake anybody."""
-    if is_new(history):
-        return opinion.and_then(opinion.level, opinion.confidence + 0.05)
-    bad = habits(history)
-    if not bad:
-        return opinion
-    return opinion.and_then(_after_habits(opinion, bad, is_guarded=is_guarded), opinion.confidence, *bad)
-
-
-def _after_habits(opinion: _Opinion, bad: Sequence[Evidence], *, is_guarded: bool) -> Level:
-    has_both = len(bad) > 1
-    if is_guarded:
-        return min(opinion.level, Level.WARNING) if has_both else opinion.level
-    if has_both and opinion.is_known and opinion.level < Level.CRITICAL:
-        return Level.NOISE
-    return opinion.level.lowered()
-
-
-def _from(where: Place, level: Level) -> Evidence:
-    return Evidence(
-        rule=f"environment-{where.environment.value}",
-        level=level,
-        because=f"{where.said_by} is {_NAMES[where.environment]}",
-    )
+    def _sure(self, level: Level, weighed: _Weighed) -> float:
+        if level is Level.NOISE:
+            return self.confidence.noise
+        if not weighed.is_known:
+            return self.confidence.unknown
+        return self.confidence.at(_distance(level, weighed.urgency))
 
 
 _NAMES = {
@@ -158,30 +177,47 @@ _NAMES = {
 }
 _UNKNOWN = Evidence(
     rule="unknown",
-    level=Level.WARNING,
     because="nothing says how serious it is",
     recommendations=("Give the rule a `severity` label and a summary that says what is lost.",),
 )
 
 
-def _verdict(judged: Subject, opinion: _Opinion) -> Verdict:
-    severity = opinion.level.severity
+def _has_users(place: Place) -> bool:
+    return place.environment in {Environment.PRODUCTION, Environment.UNKNOWN}
+
+
+def _level(urgency: float) -> Level:
+    if urgency < _INFO_BELOW:
+        return Level.INFO
+    return Level.CRITICAL if urgency >= _CRITICAL_FROM else Level.WARNING
+
+
+def _distance(level: Level, urgency: float) -> float:
+    """Return how far *urgency* is from where another level begins."""
+    if level is Level.WARNING:
+        return max(0.0, min(urgency - _INFO_BELOW, _CRITICAL_FROM - urgency, _FARTHEST))
+    return max(0.0, urgency - _CRITICAL_FROM if level is Level.CRITICAL else _INFO_BELOW - urgency)
+
+
+def _by_weight(evidence: Sequence[Evidence]) -> list[Evidence]:
+    return sorted(evidence, key=lambda each: -(each.weight + 5 * each.noise))
+
+
+def _verdict(judged: Subject, level: Level, confidence: float, evidence: Sequence[Evidence]) -> Verdict:
+    shown = evidence or (_UNKNOWN,)
+    reasons = list(dict.fromkeys(each.because for each in shown))[:_MAX_REASONS]
     return Verdict(
-        severity=severity,
-        confidence=round(min(max(opinion.confidence, 0.05), 0.99), 2),
-        reasoning=f"Judged {severity.value}: {'; '.join(each.because for each in opinion.evidence)}.",
-        recommendations=_recommendations(judged, opinion.evidence),
+        severity=level.severity,
+        confidence=round(min(max(confidence, 0.05), 0.99), 2),
+        reasoning=f"Judged {level.severity.value}: {'; '.join(reasons)}.",
+        recommendations=_recommendations(judged, level, shown),
         source="rules",
-        rules=tuple(each.rule for each in opinion.evidence),
+        rules=tuple(dict.fromkeys(each.rule for each in shown)),
     )
 
 
-def _recommendations(judged: Subject, evidence: Sequence[Evidence]) -> tuple[str, ...]:
+def _recommendations(judged: Subject, level: Level, evidence: Sequence[Evidence]) -> tuple[str, ...]:
     runbook = judged.annotations.get("runbook_url", "").strip()
     first = [f"Follow the runbook: {runbook}"] if runbook.startswith(("https://", "http://")) else []
     advised = [*first, *(text for each in evidence for text in each.recommendations)]
     return tuple(dict.fromkeys(advised))[:_MAX_RECOMMENDATIONS]
-
-
-def _present(*evidence: Evidence | None) -> tuple[Evidence, ...]:
-    return tuple(each for each in evidence if each is not None)

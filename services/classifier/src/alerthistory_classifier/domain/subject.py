@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ _HUMPS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """What is judged. *wording* is the name and the annotations in lower case, within a sensible length."""
+    """What is judged. *wording* is the name, spelled out, and the texts in lower case, within a sensible length."""
 
     name: str
     labels: Mapping[str, str]
@@ -23,15 +23,19 @@ class Subject:
     history: HistoryContext
 
 
-def subject(event: AlertEvent, history: HistoryContext) -> Subject:
-    """Return what is known of *event*. Labels or annotations that are no JSON object count as empty."""
+def subject(event: AlertEvent, history: HistoryContext, *, told: Sequence[str] = ()) -> Subject:
+    """Return what is known of *event*. Labels or annotations that are no JSON object count as empty.
+
+    The values of the labels *told* are read with the texts.
+    """
     labels, annotations = _texts(event.labels_json), _texts(event.annotations_json)
-    told = [text[:_MAX_TEXT] for key, text in annotations.items() if "url" not in key]
+    texts = [text[:_MAX_TEXT] for key, text in annotations.items() if "url" not in key]
+    texts += [labels[name][:_MAX_TEXT] for name in told if name in labels]
     return Subject(
         name=event.alert_name,
         labels=labels,
         annotations=annotations,
-        wording=" \n ".join([_spelled_out(event.alert_name), *told])[: 2 * _MAX_TEXT].lower(),
+        wording=" \n ".join([_spelled_out(event.alert_name), *texts])[: 2 * _MAX_TEXT].lower(),
         history=history,
     )
 

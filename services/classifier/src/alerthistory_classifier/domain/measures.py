@@ -1,0 +1,306 @@
+"""What numbers in the texts say: how full, how long until, which share, how many fail."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from re import Match
+
+from alerthistory_classifier.domain.evidence import Evidence, Level
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """From where on a figure says critical, and warning; how much weight that has."""
+
+    critical: float
+    warning: float
+    weight: float
+
+    def level(self, figure: float) -> Level:
+        """Return what *figure* says; with a critical limit below the other one, small figures are the grave ones."""
+        is_falling = self.critical < self.warning
+        sign = -1 if is_falling else 1
+        if sign * figure >= sign * self.critical:
+            return Level.CRITICAL
+        return Level.WARNING if sign * figure >= sign * self.warning else Level.INFO
+
+
+_N = r"(\d{1,9}(?:[.,]\d{1,9})?)"
+_PERCENT = rf"(?<![\d.,]){_N}\s?(?:%|percent\b|pct\b|prozent\b)"
+_UNIT = r"(seconds?|secs?|minutes?|mins?|hours?|hrs?|days?|weeks?|months?|years?|s|m|h|d|w)\b"
+_WORDS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "an": 1, "a": 1}
+_SPAN = rf"(?:(?P<count>\d{{1,9}}(?:\.\d{{1,9}})?|{'|'.join(_WORDS)})\s?(?P<unit>{_UNIT[1:-3]})(?:\s?(?P<more>\d{{1,3}})\s?(?P<less>h|m|min|hours?|minutes?))?(?!\w))"
+_MINUTES = {"s": 1 / 60, "m": 1.0, "h": 60.0, "d": 1440.0, "w": 10_080.0, "mo": 43_200.0, "y": 525_600.0}
+_BYTES = {"k": 1.0, "m": 1e3, "g": 1e6, "t": 1e9, "p": 1e12}
+
+_FULL_WORD = r"(?:full|used|usage|utili[sz]\w*|in use|occupied|consumed|belegt|voll)"
+_STORE = (
+    r"(?:disk|volume|filesystem|file system|storage|space|memory|maxmemory|heap|old gen|quota|pool|capacity|swap|inodes?|"
+    r"partition|tablespace|threshold|watermark|limit|connections?|threads?|xids?|licen[sc]es?|descriptors?|queue|buffer|"
+    r"link|bandwidth|interface|database size|osd)"
+)
+_USED = re.compile(rf"{_PERCENT}\s?(?:of (?:its |the |all |max\w* )*[^.;\n%]{{0,40}}?)?{_FULL_WORD}\b")
+_USES = re.compile(
+    rf"\b(?:us(?:es|ing)|at|is|reached|reaches|exceeds|exceeded|hit|above|over|stage|threshold)\b[^.;\n%]{{0,30}}?[\[(]?{_PERCENT}[\])]?"
+    rf"\s?(?:of )?(?:its |the |all )?[^.;\n%]{{0,25}}?\b{_STORE}\b"
+)
+_STORE_USED = re.compile(
+    rf"\b{_STORE}\b[^.;\n%]{{0,40}}?\b(?:{_FULL_WORD}|at|exceeds|exceeded|is|>|=)\s?[^.;\n%]{{0,20}}?{_PERCENT}(?! (?:free|available|left))"
+)
+_THRESHOLD = re.compile(rf"\b(?:watermark|threshold)\b[^.;\n%]{{0,10}}[\[(]{_PERCENT}[\])]")
+_FREE = re.compile(
+    rf"{_PERCENT}\s?(?:\w+ ){{0,2}}?(?:free|available|left|remaining|frei|verfügbar)\b|(?<![\d.,]){_N}\s?% (?:space|inodes) left\b"
+)
+_FREE_BYTES = re.compile(
+    rf"(?:\b(?:free|available|left|remaining)\b[^.;\n\d]{{0,25}}{_N}\s?([kmgtp])i?b\b|{_N}\s?([kmgtp])i?b\b(?: \(of [^)\n]{{1,20}}\))? (?:\w+ )?(?:free|available|left|remaining)\b)"
+)
+_GROWTH = re.compile(
+    rf"\b(?:grow\w*|decreas\w*|increas\w*|fill\w*|shrink\w*|los(?:es|ing)|consum\w*)\b[^.;\n\d]{{0,20}}{_N}\s?([kmgtp])i?b\s?(?:/|per |an? |every )\s?(hour|h|minute|min|m|day|d)\b"
+)
+# What comes to pass in that time is bad, and it has not come to pass.
+_LOSS = (
+    r"\b(?:full|fills?|fill up|filling|expir\w+|expiry|run(?:s|ning)? out|exhaust\w*|depleted|refuse|stops?|stop writing|closed?|closes|deleted?|purged?|"
+    r"suspend\w*|shut(?:s|ting)? ?down|shutdown|fail|fails|reach(?:es)?|unavailable|due|cut.?off|gone|falls?|breach\w*|deadline|empty|"
+    r"runtime|battery|end(?:s)? of|lost|dropped|blocked|overflow\w*|starve|terminated|watermark|wraparound|lapses?|renewal|invalid|offline)\b"
+)
+_IN = (
+    r"\b(?:in|within|in the next|within the next)\s"
+    r"(?:less than |about |approximately |approx\.? |around |only |another |~ ?|< ?|roughly |est\.? |the next )?"
+)
+_TIME_LEFT = re.compile(rf"{_LOSS}[^.;\n]{{0,60}}?{_IN}{_SPAN}")
+_TIME_BEFORE = re.compile(rf"{_IN}{_SPAN}[^.;\n]{{0,30}}?{_LOSS}")
+_SPAN_LEFT = re.compile(
+    rf"(?:\b(?:is|are|has|have|only|about|~|with)\s)?{_SPAN}\s(?:of (?:runtime|battery|fuel|headroom|capacity) )?(?:from expiry|left\b|remaining\b|to (?:live|go)\b|until\b|before\b|of runtime\b)"
+)
+_FUTURE_NOT = re.compile(
+    r"\b(?:failed|failing|has (?:not )?been|have been|was|were|took|taking|since|did not|last|past|ago|took|behind)\b"
+)
+
+_LOST_WORD = (
+    r"(?:down|unavailable|unreachable|failed|failing|fails?|missing|not ?ready|notready|unready|unhealthy|lost|offline|dead|sealed|stopped|"
+    r"crashed|degraded|report the same|rejected|disconnected|red|disappeared|broken|gone)"
+)
+_THERE_WORD = r"(?:available|up|ready|online|healthy|running|established|connected|serving|in service|active brokers|joined|alive|synced|in sync|quorum|reachable|present)"
+_THINGS = (
+    r"(?:replicas?|pods?|nodes?|instances?|brokers?|members?|targets?|hosts?|servers?|runners?|drives?|disks?|zones?|locations?|sessions?|upstreams?|"
+    r"workers?|osds?|pgs?|partitions?|shards?|probes?|links?|uplinks?|controllers?|cores?|channels?|trunks?|sites?|devices?|sensors?|fans?|psus?|backends?|"
+    r"gateways?|endpoints?|vms?|containers?|machines?|agents?|regions?|stores?|shops?|terminals?|cameras?|phones?|lines?|tunnels?|peers?|clients?|of this deployment)"
+)
+_OF = re.compile(
+    r"(?<![\d.,/:-])(\d{1,7})\s?(?:of|out of|/|von)\s?(?:the |all |its |total )?(\d{1,7})(?![\d.,:%/-])(?P<after>[^.;\n]{0,60})"
+)
+_NOT_THINGS = re.compile(
+    r"\b(?:connections?|threads?|active|busy|used|in use|vcpus?|slots?|tokens?|attempt|step|stage|retries|ids|xids|licen[sc]es?|requests?)\b"
+)
+_ALL = re.compile(rf"\ball (\d{{1,7}}) (?:\w+ ){{0,3}}?{_THINGS}[^.;\n]{{0,40}}?\b{_LOST_WORD}\b")
+_SHARE_PERCENT = re.compile(
+    rf"{_PERCENT} of (?:the |all )?[^.;\n]{{0,60}}?\b{_THINGS}\b[^.;\n]{{0,40}}?\b(?:are |is )?{_LOST_WORD}\b"
+)
+
+_CALLS = r"(?:requests?|calls?|responses?|queries|transactions?|payments?|logins?|authori[sz]ations?|checkouts?|orders?|traffic|messages|packets|sessions?|jobs|probes|deliveries|mails?|uploads?|predictions?)"
+_BAD = (
+    r"(?:fail\w*|error\w*|5xx\w*|50\d|reject\w*|drop\w*|lost|time ?out\w*|timed out|refused|aborted|declined|servfail)"
+)
+_FAILING = re.compile(
+    rf"{_PERCENT} (?:of )?(?:the |all |clean |incoming |client )*(?:\S+ ){{0,3}}?{_CALLS}\b[^.;\n%]{{0,40}}?\b{_BAD}|{_PERCENT} (?:minimum )?(?:5xx|errors?|error rate|failures?|packet loss|loss)\b"
+)
+_ERROR_RATE = re.compile(
+    rf"\b(?:error|failure|5xx|drop|rejection|loss|timeout|bounce)s?\b(?: \w+)? ?(?:rate|ratio|share|percentage)?\b[^.;\n%]{{0,30}}?(?:is|at|of|:|=|to|for)?\s?{_PERCENT}"
+)
+_REJECTS = re.compile(
+    rf"\b(?:rejects?|drops?|fails?|failing|errors? (?:for|on)|refuses?|servfail for|returning \w+ for|failed to \w+|loses?)\b (?:about |over |more than )?{_PERCENT}"
+)
+_SUCCESS = re.compile(
+    rf"\b(?:success|availability|uptime|delivery|completion|answer)\b ?(?:rate|ratio)?\b[^.;\n%]{{0,30}}?{_PERCENT}"
+)
+_MINOR = re.compile(
+    r"\b4xx|\b404\b|\bobjective\b|\bthreshold\b|\busual\b|\bbudget\b|\bmore tha[nt]\b|\bcpu\b|\bthrottl|\bnotifications?\b"
+)
+
+_BURN = re.compile(
+    r"\b(?:burn\w*|budget)\b[^.;\n]{0,50}?(\d{1,4}(?:\.\d{1,3})?)\s?(?:x|times)\b|(\d{1,4}(?:\.\d{1,3})?)\s?x\b[^.;\n]{0,30}?\b(?:burn|budget)"
+)
+_MONEY = re.compile(
+    r"[$€£]\s?(\d[\d,]{0,12}(?:\.\d+)?)[^$€£\n]{0,60}?\b(?:expected|usual\w*|normal\w*|forecast|budget\w*|planned|average)\b[^$€£\d\n]{0,15}[$€£]\s?(\d[\d,]{0,12}(?:\.\d+)?)"
+)
+_OF_FORECAST = re.compile(
+    rf"\b(?:spend|cost|costs|bill)\w*\b[^.;\n%]{{0,30}}?{_PERCENT} of (?:forecast|budget|plan|expected|usual)"
+)
+_NOTHING = re.compile(
+    r"\b(?:0|no|zero) (?:new )?(?:orders?|sales|payments?|bookings?|logins?|sign-?ups?|transactions?|checkouts?|calls|messages|events|registrations?)\b"
+)
+_EXPECTED = re.compile(r"\bexpected:? (?:about |around |~|at least )?(\d{1,9}(?:\.\d{1,9})?)")
+
+Reading = tuple[str, float, str]
+"""The kind of figure, the figure, and the words that say it."""
+
+
+def measured(text: str, limits: Mapping[str, Limits]) -> list[Evidence]:
+    """Return what the numbers in the lower-case *text* say: of each kind the gravest."""
+    gravest: dict[str, Evidence] = {}
+    for kind, figure, said in _readings(text):
+        found = _evidence(kind, limits[kind], figure, said)
+        known = gravest.get(kind)
+        if known is None or found.urgency > known.urgency:
+            gravest[kind] = found
+    return list(gravest.values())
+
+
+def _readings(text: str) -> Iterator[Reading]:
+    if not any(character.isdigit() for character in text):
+        yield from _times(text)
+        return
+    for read in _READERS:
+        yield from read(text)
+
+
+def _fills(text: str) -> Iterator[Reading]:
+    if "%" not in text and "percent" not in text and "prozent" not in text:
+        return
+    for pattern in (_USED, _USES, _STORE_USED, _THRESHOLD):
+        for match in pattern.finditer(text):
+            if not _is_about(match, _BAD_FILL):
+                yield "fill", _number(match[1]), match[0]
+    for match in _FREE.finditer(text):
+        yield "free", _number(match[1] or match[2]), match[0]
+
+
+_BAD_FILL = re.compile(
+    r"\b(?:throttling|gc|error|fail\w*|5xx|requests?|cache hit|hit ratio|budget|free|available|left|cpu)\b"
+)
+
+
+def _is_about(match: Match[str], words: re.Pattern[str]) -> bool:
+    return words.search(match[0]) is not None
+
+
+def _times(text: str) -> Iterator[Reading]:
+    for pattern in (_TIME_LEFT, _TIME_BEFORE, _SPAN_LEFT):
+        for match in pattern.finditer(text):
+            if _FUTURE_NOT.search(match[0]) is None:
+                yield "time_left", _minutes(match), match[0]
+    free, growth = _FREE_BYTES.search(text), _GROWTH.search(text)
+    if free and growth:
+        left = _number(free[1] or free[3]) * _BYTES[free[2] or free[4]]
+        rate = _number(growth[1]) * _BYTES[growth[2]] / _MINUTES[growth[3][0]]
+        if rate > 0:
+            yield "time_left", left / rate, f"{free[0]} … {growth[0]}"
+
+
+def _minutes(match: Match[str]) -> float:
+    count = _WORDS.get(match["count"]) or _number(match["count"])
+    minutes = count * _unit(match["unit"])
+    return minutes + (_number(match["more"]) * _unit(match["less"]) if match["more"] else 0.0)
+
+
+def _unit(word: str) -> float:
+    return _MINUTES["mo" if word.startswith("mo") else word[0]]
+
+
+def _shares(text: str) -> Iterator[Reading]:
+    for match in _OF.finditer(text):
+        share = _share(match, text)
+        if share is not None:
+            yield "share", share, f"{match[1]} of {match[2]}"
+    for match in _ALL.finditer(text):
+        yield "share", 1.0, match[0]
+    for match in _SHARE_PERCENT.finditer(text):
+        yield "share", _number(match[1]) / 100, match[0]
+
+
+_LOST = re.compile(rf"\b{_LOST_WORD}\b")
+_THERE = re.compile(rf"\b{_THERE_WORD}\b")
+_ANY_THING = re.compile(rf"\b{_THINGS}\b")
+
+
+def _share(match: Match[str], text: str) -> float | None:
+    """Return which share is gone, None when the two numbers count something else."""
+    part, total = int(match[1]), int(match[2])
+    if not 0 <= part <= total or total == 0:
+        return None
+    before, after = text[max(0, match.start() - 50) : match.start()].rpartition("\n")[2], match["after"]
+    if _NOT_THINGS.search(after[:25]) or _NOT_THINGS.search(before[-25:]):
+        return None
+    lost, there = _LOST.search(after), _THERE.search(after)
+    if lost is None and there is None:
+        lost, there = _LOST.search(before), _THERE.search(before)
+    if lost is None and there is None:
+        return None
+    if not _ANY_THING.search(after) and not _ANY_THING.search(before) and total > 64:
+        return None
+    is_lost = there is None or (lost is not None and lost.start() < there.start() and "un" + there[0] != lost[0])
+    return part / total if is_lost else 1 - part / total
+
+
+def _errors(text: str) -> Iterator[Reading]:
+    if "%" not in text:
+        return
+    for pattern in (_FAILING, _ERROR_RATE, _REJECTS):
+        for match in pattern.finditer(text):
+            if not _is_about(match, _MINOR):
+                yield "error_rate", _number(next(group for group in match.groups() if group)), match[0]
+    for match in _SUCCESS.finditer(text):
+        if not _is_about(match, _MINOR_SUCCESS):
+            # A few per cent less than usual are a nuisance, most of them gone is an outage.
+            yield "error_rate", max(0.0, 100 - _number(match[1])) / 4, match[0]
+
+
+_MINOR_SUCCESS = re.compile(r"\bobjective\b|\bthreshold\b|\bbudget\b|\bburn")
+
+
+def _burns(text: str) -> Iterator[Reading]:
+    for match in _BURN.finditer(text):
+        yield "burn_rate", _number(match[1] or match[2]), match[0]
+
+
+def _excesses(text: str) -> Iterator[Reading]:
+    for match in _MONEY.finditer(text):
+        actual, expected = (float(group.replace(",", "")) for group in match.groups())
+        if expected > 0:
+            yield "excess", actual / expected, match[0]
+    for match in _OF_FORECAST.finditer(text):
+        yield "excess", _number(match[1]) / 100, match[0]
+
+
+def _nothings(text: str) -> Iterator[Reading]:
+    nothing, expected = _NOTHING.search(text), _EXPECTED.search(text)
+    if nothing and expected:
+        yield "nothing_came", float(expected[1]), f"{nothing[0]}, {expected[0]}"
+
+
+_READERS: tuple[Callable[[str], Iterator[Reading]], ...] = (
+    _fills,
+    _times,
+    _shares,
+    _errors,
+    _burns,
+    _excesses,
+    _nothings,
+)
+KINDS = ("fill", "free", "time_left", "share", "error_rate", "burn_rate", "excess", "nothing_came")
+
+_ADVICE = {
+    "fill": "Free space or add capacity before it is full.",
+    "free": "Free space or add capacity before it is full.",
+    "time_left": "Act before that time is over.",
+    "share": "Find out why they went, and whether the rest can carry the load.",
+    "error_rate": "Look at which requests fail, and at what was deployed last.",
+    "burn_rate": "Look at which requests fail, and at what was deployed last.",
+    "excess": "See what is being paid for, and stop what nobody wants.",
+    "nothing_came": "Try it yourself: place an order, log in, send a message.",
+}
+
+
+def _evidence(kind: str, limits: Limits, figure: float, said: str) -> Evidence:
+    level = limits.level(figure)
+    return Evidence(
+        rule=f"measured-{kind.replace('_', '-')}",
+        because=f"its text says {' '.join(said.split())[:100]!r}",
+        urgency=float(level) + (0.3 if level is Level.CRITICAL else 0.0),
+        weight=limits.weight,
+        recommendations=(_ADVICE[kind],) if level > Level.INFO else (),
+    )
+
+
+def _number(text: str) -> float:
+    return float(text.replace(",", "."))
