@@ -14,7 +14,7 @@ NOT_LOCKED := $(foreach p,protos common client history ingest classifier publish
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-header $(NOT_LOCKED)
 SETUP_STAMP := $(VENV)/.setup
 
-.PHONY: help setup run up demo test check fmt lint types imports proto proto-check locks docs bench bench-quick bench-ingest bench-pipeline bench-queries bench-reports bench-footprint bench-docs eval contract kill chaos chaos-quick fuzz manifests clean
+.PHONY: help setup run up demo test check fmt lint types imports proto proto-check locks docs bench bench-quick bench-ingest bench-pipeline bench-queries bench-reports bench-footprint bench-rules bench-docs eval contract kill chaos chaos-quick fuzz manifests clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -95,7 +95,7 @@ clean: ## Remove what was built (not the data)
 docs: $(SETUP_STAMP) ## Write the settings tables into the READMEs
 	$(BIN)/python -m tests.readmes
 
-bench: bench-ingest bench-pipeline bench-footprint bench-queries bench-reports ## Measure everything (about an hour; each part also alone)
+bench: bench-ingest bench-pipeline bench-footprint bench-rules bench-queries bench-reports ## Measure everything (about an hour; each part also alone)
 
 bench-quick: $(SETUP_STAMP) ## Measure how fast alerts are stored, beside the naive design and the bare statements (50 s)
 	@$(BIN)/python -m tests.load.quick
@@ -108,6 +108,9 @@ bench-pipeline: $(SETUP_STAMP) ## Measure alerts judged and delivered per second
 
 bench-footprint: $(SETUP_STAMP) ## Measure memory per process and the time to ready
 	$(BIN)/python -m tests.load.footprint
+
+bench-rules: $(SETUP_STAMP) ## Measure how many alerts the rules judge, and how soon a verdict from the cache is there (20 s)
+	@$(BIN)/python -m tests.load.verdicts
 
 bench-queries: $(SETUP_STAMP) ## Measure lists of alerts over 100 000, 1 and 10 million events (SIZES=...)
 	$(BIN)/python -m tests.load.queries $(SIZES)

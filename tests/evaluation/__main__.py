@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.evaluation.judges import JUDGES, Judged, ask
+from tests.evaluation.judges import JUDGES, Judged, NoModelError, ask
 from tests.evaluation.scores import Answer, score
 from tests.evaluation.sets import FOLDER, NAMES, BadSetError, LabelledAlert, path_of, read_set
 from tests.evaluation.tables import confusion_table, line_for_programs, misses_table, scores_table, sets_table
@@ -26,7 +26,10 @@ def main() -> None:
     """Judge, print and write."""
     asked = _arguments()
     sets = _read_sets(asked.set)
-    results = asyncio.run(_judge(sets, asked.judge))
+    try:
+        results = asyncio.run(_judge(sets, asked.judge))
+    except NoModelError as error:
+        sys.exit(str(error))
     report = _report(sets, results)
     sys.stdout.write(report)
     if asked.misses:
@@ -64,8 +67,8 @@ def _read_sets(names: Sequence[str]) -> Sets:
 async def _judge(sets: Sets, judges: Sequence[str]) -> Results:
     results: dict[str, dict[str, Sequence[Judged]]] = {}
     for name in judges:
-        judge = JUDGES[name]()
-        results[name] = {each: await ask(judge, alerts) for each, alerts in sets.items()}
+        async with JUDGES[name]() as judge:
+            results[name] = {each: await ask(judge, alerts) for each, alerts in sets.items()}
     return results
 
 

@@ -255,6 +255,8 @@ async def test_metrics_name_all_families_in_order_and_move_with_webhooks_and_ser
 async def test_metrics_move_when_what_they_count_happens(gateway: Gateway) -> None:  # D25
     suite = gateway.suite
     suite.classifier.status.verdicts.add(severity=alert_pb2.SEVERITY_CRITICAL, source="rules", count=3)
+    suite.classifier.stats.verdicts.add(severity=alert_pb2.SEVERITY_CRITICAL, source="rules", count=4)
+    suite.classifier.stats.models.add(model="m", questions=7, failures=2, cache_hits=5)
     suite.classifier.status.transparent_events = 2
     suite.publisher.stats.append(publisher_pb2.TargetStats(target="ops", delivered=4, dead=1))
     for path in ("/webhook", "/webhook/"):
@@ -265,7 +267,10 @@ async def test_metrics_move_when_what_they_count_happens(gateway: Gateway) -> No
     for sample in (
         'database_operations_total{operation="save_alert",status="success"} 2.0\n',
         'database_operations_total{operation="save_alert",status="error"} 1.0\n',
-        'classification_total{model="rules",severity="critical"} 3.0\n',
+        'classification_total{model="rules",severity="critical"} 4.0\n',
+        'classification_errors_total{error_type="llm"} 2.0\n',
+        'cache_hits_total{cache_type="classification"} 5.0\n',
+        'cache_misses_total{cache_type="classification"} 7.0\n',
         'publishing_total{status="success",target="ops"} 4.0\n',
         'publishing_total{status="failure",target="ops"} 1.0\n',
         "enrichment_transparent_alerts_total 2.0\n",

@@ -49,7 +49,8 @@ async def test_a_judge_may_be_a_coroutine() -> None:
 
 
 async def test_the_rules_are_a_judge() -> None:
-    (judged,) = await ask(rules_judge(), [alert()])
+    async with rules_judge() as judge:
+        (judged,) = await ask(judge, [alert()])
     assert judged.rules
     assert judged.answer.latency_s > 0
 

@@ -52,7 +52,9 @@ class MetricFamilies:
         self.database_size = gauge("database_size_bytes", "Database size in bytes")
         self.classifications = self._told("classification_total", "Total alerts classified by LLM", "severity", "model")
         histogram("classification_duration_seconds", "LLM classification duration in seconds", "model")
-        counter("classification_errors_total", "LLM classification errors", "error_type")
+        self.classification_errors = self._told(
+            "classification_errors_total", "LLM classification errors", "error_type"
+        )
         histogram("classification_confidence", "LLM classification confidence scores", "severity")
         self.publishings = self._told("publishing_total", "Total alert publishing attempts", "target", "status")
         histogram("publishing_duration_seconds", "Alert publishing duration in seconds", "target")
@@ -74,8 +76,8 @@ class MetricFamilies:
         self.enriched_alerts = self._told(
             "enrichment_enriched_alerts_total", "Alerts processed in enriched mode (with LLM)"
         )
-        counter("cache_hits_total", "Cache hits", "cache_type")
-        counter("cache_misses_total", "Cache misses", "cache_type")
+        self.cache_hits = self._told("cache_hits_total", "Cache hits", "cache_type")
+        self.cache_misses = self._told("cache_misses_total", "Cache misses", "cache_type")
         self.started = gauge("service_started_time", "Unix timestamp when service started")
         self.connections = gauge("active_connections", "Number of active connections")
 

@@ -38,7 +38,7 @@ class MetricsEndpoint:
     async def get(self, _: Request) -> Response:
         """Return the families."""
         async with asyncio.TaskGroup() as tasks:
-            for fetch in (self._from_history, self._from_publisher, self._from_classifier):
+            for fetch in (self._from_history, self._from_publisher, self._from_classifier, self._of_verdicts):
                 tasks.create_task(_if_there(fetch))
         self._families.connections.set(self._connections())
         return Response(self._families.text(), headers={"content-type": CONTENT_TYPE})
@@ -69,11 +69,18 @@ class MetricsEndpoint:
         asked = classifier_pb2.GetStatusRequest()
         status = await ask("classifier", self._services.classifier.GetStatus, asked, timeout_s=_FETCH_LIMIT_S)
         self._families.mode.set(MODE_NUMBERS[mode_name(status.mode)])
-        self._families.classifications.tell(
-            {(severity_name(each.severity), each.source): each.count for each in status.verdicts}
-        )
         self._families.transparent_alerts.tell({(): status.transparent_events})
         self._families.enriched_alerts.tell({(): sum(each.count for each in status.verdicts)})
+
+    async def _of_verdicts(self) -> None:
+        asked = classifier_pb2.GetStatsRequest()
+        stats = await ask("classifier", self._services.classifier.GetStats, asked, timeout_s=_FETCH_LIMIT_S)
+        self._families.classifications.tell(
+            {(severity_name(each.severity), each.source): each.count for each in stats.verdicts}
+        )
+        self._families.classification_errors.tell({("llm",): sum(each.failures for each in stats.models)})
+        self._families.cache_hits.tell({("classification",): sum(each.cache_hits for each in stats.models)})
+        self._families.cache_misses.tell({("classification",): sum(each.questions for each in stats.models)})
 
 
 async def _if_there(fetch: Callable[[], Awaitable[None]]) -> None:

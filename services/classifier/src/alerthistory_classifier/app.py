@@ -110,6 +110,19 @@ def _prices(settings: ClassifierSettings) -> Prices:
     )
 
 
+def model_rules(settings: ClassifierSettings) -> ModelRules:
+    """Return how the language model that *settings* name is asked."""
+    return ModelRules(
+        url=settings.llm_url,
+        model=settings.llm_model,
+        form=None if settings.llm_form == "auto" else Form(settings.llm_form),
+        key=settings.llm_key,
+        attempts=settings.llm_attempts,
+        read_timeout_s=settings.llm_read_timeout_s,
+        timeout_s=settings.llm_timeout_s,
+    )
+
+
 @asynccontextmanager
 async def _open_model(
     host: Host, settings: ClassifierSettings, redis: RedisLink | None, *, tallying: Tallying, clock: Clock
@@ -119,15 +132,6 @@ async def _open_model(
         yield None
         return
     metrics = ModelMetrics(host.registry)
-    rules = ModelRules(
-        url=settings.llm_url,
-        model=settings.llm_model,
-        form=None if settings.llm_form == "auto" else Form(settings.llm_form),
-        key=settings.llm_key,
-        attempts=settings.llm_attempts,
-        read_timeout_s=settings.llm_read_timeout_s,
-        timeout_s=settings.llm_timeout_s,
-    )
     breaker = Breaker(
         "classifier_llm",
         BreakerRules(
@@ -146,7 +150,7 @@ async def _open_model(
         claim_s=settings.llm_timeout_s,
     )
     async with (
-        open_model(rules, telemetry=host.telemetry, clock=clock, metrics=metrics) as model,
+        open_model(model_rules(settings), telemetry=host.telemetry, clock=clock, metrics=metrics) as model,
         open_opinions(
             model, sharing, breaker=breaker, tallying=tallying, metrics=metrics, registry=host.registry, link=redis
         ) as opinions,

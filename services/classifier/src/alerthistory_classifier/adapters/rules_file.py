@@ -207,7 +207,7 @@ def _complete(rules: _Rules, name: str) -> _Rules:
 
 def _extended(changes: _Extension, name: str) -> _Rules:
     base = _defaults()
-    known = {each.rule for each in (*base.phrases, *base.history)}
+    known = {each.rule for each in base.phrases} | {each.rule for each in base.history}
     if unknown := set(changes.disable) - known:
         raise InvalidRulesError(
             f"{name}: disable: no rule is called {min(unknown)!r}; there are {', '.join(sorted(known))}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from re import Match
 
 from alerthistory_classifier.domain.evidence import Evidence, Level
+from alerthistory_classifier.domain.patterns import Patterns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,9 +28,13 @@ class Limits:
 
 _N = r"(\d{1,9}(?:[.,]\d{1,9})?)"
 _PERCENT = rf"(?<![\d.,]){_N}\s?(?:%|percent\b|pct\b|prozent\b)"
-_UNIT = r"(seconds?|secs?|minutes?|mins?|hours?|hrs?|days?|weeks?|months?|years?|s|m|h|d|w)\b"
+_UNIT = r"(?:seconds?|secs?|minutes?|mins?|hours?|hrs?|days?|weeks?|months?|years?|s|m|h|d|w)"
 _WORDS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "an": 1, "a": 1}
-_SPAN = rf"(?:(?P<count>\d{{1,9}}(?:\.\d{{1,9}})?|{'|'.join(_WORDS)})\s?(?P<unit>{_UNIT[1:-3]})(?:\s?(?P<more>\d{{1,3}})\s?(?P<less>h|m|min|hours?|minutes?))?(?!\w))"
+_COUNT = rf"(?:\d{{1,9}}(?:\.\d{{1,9}})?|{'|'.join(_WORDS)})"
+_SPAN = (
+    rf"(?:(?P<count>{_COUNT})\s?(?P<unit>{_UNIT})"
+    r"(?:\s?(?P<more>\d{1,3})\s?(?P<less>h|m|min|hours?|minutes?))?(?!\w))"
+)
 _MINUTES = {"s": 1 / 60, "m": 1.0, "h": 60.0, "d": 1440.0, "w": 10_080.0, "mo": 43_200.0, "y": 525_600.0}
 _BYTES = {"k": 1.0, "m": 1e3, "g": 1e6, "t": 1e9, "p": 1e12}
 
@@ -147,16 +152,11 @@ def measured(text: str, limits: Mapping[str, Limits]) -> list[Evidence]:
 
 
 def _readings(text: str) -> Iterator[Reading]:
-    if not any(character.isdigit() for character in text):
-        yield from _times(text)
-        return
-    for read in _READERS:
-        yield from read(text)
+    for number in sorted(_TRIGGERS.matching(text)):
+        yield from _READERS[number](text)
 
 
 def _fills(text: str) -> Iterator[Reading]:
-    if "%" not in text and "percent" not in text and "prozent" not in text:
-        return
     for pattern in (_USED, _USES, _STORE_USED, _THRESHOLD):
         for match in pattern.finditer(text):
             if not _is_about(match, _BAD_FILL):
@@ -233,8 +233,6 @@ def _share(match: Match[str], text: str) -> float | None:
 
 
 def _errors(text: str) -> Iterator[Reading]:
-    if "%" not in text:
-        return
     for pattern in (_FAILING, _ERROR_RATE, _REJECTS):
         for match in pattern.finditer(text):
             if not _is_about(match, _MINOR):
@@ -276,6 +274,19 @@ _READERS: tuple[Callable[[str], Iterator[Reading]], ...] = (
     _burns,
     _excesses,
     _nothings,
+)
+# What a text must hold for a reader to find anything, in the same order: most texts hold none of it.
+_TRIGGERS = Patterns(
+    (
+        r"\d ?(?:%|percent|pct|prozent)",
+        rf"\b(?:in|within|next|is|are|has|have|only|about|with) .{{0,20}}{_COUNT}\s?{_UNIT}|{_COUNT}\s?{_UNIT} (?:from|left|remaining|to|until|before|of)\b"
+        r"|\d ?[kmgtp]i?b ?(?:/|per|an?|every)",
+        r"\d ?(?:of|out of|/|von) ?(?:the |all |its |total )?\d|\ball \d|% of ",
+        r"\d ?(?:%|percent|pct|prozent)",
+        r"\d ?(?:x|times)\b",
+        r"[$€£] ?\d|% of (?:forecast|budget|plan|expected|usual)",
+        r"\bexpected",
+    )
 )
 KINDS = ("fill", "free", "time_left", "share", "error_rate", "burn_rate", "excess", "nothing_came")
 
