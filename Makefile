@@ -14,7 +14,7 @@ NOT_LOCKED := $(foreach p,protos common client history ingest classifier publish
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-header $(NOT_LOCKED)
 SETUP_STAMP := $(VENV)/.setup
 
-.PHONY: help setup run up demo test check fmt lint types imports proto proto-check locks docs bench bench-quick bench-ingest bench-pipeline bench-queries bench-reports bench-footprint bench-rules bench-docs eval contract kill chaos chaos-quick fuzz manifests clean
+.PHONY: help setup run up demo test check fmt lint types imports proto proto-check locks docs bench bench-quick bench-ingest bench-pipeline bench-queries bench-reports bench-footprint bench-rules bench-docs eval learn contract kill chaos chaos-quick fuzz manifests clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -125,6 +125,9 @@ bench-docs: $(UV) ## Draw the plots and write the tables of docs/performance fro
 # Over the environment, with what draws: see bench-docs.
 eval: $(SETUP_STAMP) ## Judge the labelled alerts of docs/evaluation, and write the scores there (ARGS="--brief --misses")
 	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) run --quiet --no-project --with matplotlib==3.11.2 python -m tests.evaluation $(ARGS)
+
+learn: $(SETUP_STAMP) ## Learn anew, from the labelled alerts, what single words speak for; writes the classifier's lexicon
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) run --quiet --no-project --with numpy==2.3.5 --with scipy==1.16.3 python -m tests.evaluation.learn
 
 contract: $(SETUP_STAMP) ## Replay the legacy contract on both stores and in both forms (about 15 minutes)
 	CONTRACT=all $(BIN)/python -m pytest -q -n auto --dist worksteal tests/contract $(ARGS)

@@ -14,21 +14,21 @@ import yaml
 from prometheus_client import CollectorRegistry, Gauge
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from alerthistory_classifier.domain.environment import Effect, Environment, PlaceRules
-from alerthistory_classifier.domain.evidence import Evidence, Level
+from alerthistory_classifier.domain.environment import Environment, PlaceRules
+from alerthistory_classifier.domain.evidence import Evidence, Level, Votes
+from alerthistory_classifier.domain.lexicon import Lexicon
 from alerthistory_classifier.domain.marks import MarkRules
 from alerthistory_classifier.domain.measures import KINDS, Limits
 from alerthistory_classifier.domain.own import OwnRule, OwnRules
 from alerthistory_classifier.domain.past import Habit
 from alerthistory_classifier.domain.phrases import Phrase, PhraseRules
-from alerthistory_classifier.domain.rules import Confidence, RuleBook
-from alerthistory_classifier.domain.sender import SenderRules
+from alerthistory_classifier.domain.rules import RuleBook
+from alerthistory_classifier.domain.sender import SenderRules, SenderWord
 from alerthistory_common.settings import SettingsError
 
 _LOG = structlog.get_logger(__name__)
 _INTERVAL_S = 2.0
 _MAX_BYTES = 4 * 1024 * 1024
-_DEFAULTS = "rules.yaml"
 
 
 class InvalidRulesError(ValueError):
@@ -45,9 +45,7 @@ def _re2(pattern: str) -> str:
 
 
 Pattern = Annotated[str, AfterValidator(_re2)]
-Urgency = Annotated[float, Field(ge=0, le=4)]
-Weight = Annotated[float, Field(ge=0, le=10)]
-Noise = Annotated[float, Field(ge=0, le=1)]
+Vote = Annotated[float, Field(ge=-10, le=10)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Word = Annotated[str, Field(min_length=1)]
 
@@ -56,26 +54,26 @@ class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class _Prior(_Model):
-    urgency: Urgency
-    weight: Annotated[float, Field(gt=0, le=10)]
+class _Votes(_Model):
+    critical: Vote = 0.0
+    warning: Vote = 0.0
+    info: Vote = 0.0
+    noise: Vote = 0.0
+
+
+_Severity = Literal["critical", "warning", "info", "noise"]
 
 
 class _Words(_Model):
-    urgency: Urgency
+    means: _Severity
+    votes: _Votes
     words: list[Word]
 
 
 class _Sender(_Model):
     labels: list[Word]
     told: list[Word] = []
-    weight: Weight
     words: list[_Words]
-
-
-class _Effect(_Model):
-    shift: float = Field(0.0, ge=-3, le=3)
-    noise: Noise = 0.0
 
 
 _Kind = Literal["production", "staging", "development", "sandbox"]
@@ -84,7 +82,7 @@ _Kind = Literal["production", "staging", "development", "sandbox"]
 class _Environment(_Model):
     labels: list[Word]
     kinds: dict[_Kind, list[Word]]
-    effects: dict[_Kind, _Effect]
+    votes: dict[_Kind, _Votes]
 
 
 class _Habit(_Model):
@@ -94,22 +92,20 @@ class _Habit(_Model):
     min_flaps_per_hour: float | None = Field(None, ge=0)
     max_minutes: float | None = Field(None, gt=0)
     min_minutes: float | None = Field(None, gt=0)
-    shift: float = Field(0.0, ge=-3, le=3)
-    noise: Noise = 0.0
+    votes: _Votes
 
 
 class _Marks(_Model):
     names: list[Word]
     labels: list[Word]
     patterns: list[Pattern]
+    votes: _Votes
 
 
 class _Phrase(_Model):
     rule: Word
     group: Word
-    urgency: Urgency
-    weight: Weight
-    noise: Noise = 0.0
+    votes: _Votes
     any: list[Pattern] = Field(min_length=1)
     unless: list[Pattern] = []
     because: Word
@@ -119,17 +115,17 @@ class _Phrase(_Model):
 class _Limits(_Model):
     critical: float
     warning: float
-    weight: Weight
+    votes: dict[Literal["critical", "warning", "info"], _Votes]
 
 
 class _Confidence(_Model):
-    noise: Share
-    unknown: Share
+    temperature: float = Field(gt=0, le=10)
+    strong: Vote
 
 
 class _OwnRule(_Model):
     rule: Word
-    severity: Literal["critical", "warning", "info", "noise"]
+    severity: _Severity
     confidence: Share = 0.95
     alert_name: Pattern | None = None
     labels: dict[str, str] = {}
@@ -143,15 +139,16 @@ class _Rules(_Model):
     """A whole set of rules."""
 
     own: list[_OwnRule] = []
-    prior: _Prior
+    prior: _Votes
+    new: _Votes
     sender: _Sender
     environment: _Environment
     history: list[_Habit]
     marks: _Marks
     phrases: list[_Phrase]
     measures: dict[str, _Limits]
-    calibration: list[tuple[Annotated[float, Field(ge=0)], Share]] = Field(min_length=1)
     confidence: _Confidence
+    lexicon: bool = True
 
 
 class _Extension(_Model):
@@ -163,10 +160,12 @@ class _Extension(_Model):
     phrases: list[_Phrase] = []
     history: list[_Habit] = []
     marks: _Marks | None = None
-    prior: _Prior | None = None
+    prior: _Votes | None = None
+    new: _Votes | None = None
     sender: _Sender | None = None
     environment: _Environment | None = None
     measures: dict[str, _Limits] = {}
+    lexicon: bool | None = None
 
 
 def parse_rules(text: str, *, name: str = "rules") -> RuleBook:
@@ -193,8 +192,7 @@ def default_rules() -> RuleBook:
 
 @cache
 def _defaults() -> _Rules:
-    text = resources.files("alerthistory_classifier").joinpath(_DEFAULTS).read_text(encoding="utf-8")
-    return _Rules.model_validate(yaml.safe_load(text))
+    return _Rules.model_validate(yaml.safe_load(_shipped("rules.yaml")))
 
 
 def _complete(rules: _Rules, name: str) -> _Rules:
@@ -222,7 +220,7 @@ def _extended(changes: _Extension, name: str) -> _Rules:
             "measures": {**base.measures, **changes.measures},
             **{
                 section: getattr(changes, section)
-                for section in ("marks", "prior", "sender", "environment")
+                for section in ("marks", "prior", "new", "sender", "environment", "lexicon")
                 if getattr(changes, section) is not None
             },
         }
@@ -238,46 +236,65 @@ def _explained(name: str, error: Mapping[str, Any]) -> str:
 
 def _book(rules: _Rules) -> RuleBook:
     return RuleBook(
-        prior=Evidence(rule="prior", because="", urgency=rules.prior.urgency, weight=rules.prior.weight),
+        prior=_votes(rules.prior),
+        new=_votes(rules.new),
         sender=SenderRules(
             labels=rules.sender.labels,
             told=rules.sender.told,
-            weight=rules.sender.weight,
-            words={word.lower(): each.urgency for each in rules.sender.words for word in each.words},
+            words={
+                word.lower(): SenderWord(level=Level[each.means.upper()], votes=_votes(each.votes))
+                for each in rules.sender.words
+                for word in each.words
+            },
         ),
         places=PlaceRules(
             labels=rules.environment.labels,
             kinds={Environment(kind): frozenset(words) for kind, words in rules.environment.kinds.items()},
-            effects={
-                Environment(kind): Effect(shift=each.shift, noise=each.noise)
-                for kind, each in rules.environment.effects.items()
-            },
+            votes={Environment(kind): _votes(each) for kind, each in rules.environment.votes.items()},
         ),
-        habits=[Habit(**each.model_dump()) for each in rules.history],
+        habits=[Habit(**each.model_dump(exclude={"votes"}), votes=_votes(each.votes)) for each in rules.history],
         marks=MarkRules(
             names=frozenset(each.lower() for each in rules.marks.names),
             labels=rules.marks.labels,
             patterns=rules.marks.patterns,
+            votes=_votes(rules.marks.votes),
         ),
         phrases=PhraseRules(phrases=[_phrase(each) for each in rules.phrases]),
         measures={
-            kind: Limits(critical=each.critical, warning=each.warning, weight=each.weight)
+            kind: Limits(
+                critical=each.critical,
+                warning=each.warning,
+                votes={Level[level.upper()]: _votes(votes) for level, votes in each.votes.items()},
+            )
             for kind, each in rules.measures.items()
         },
-        confidence=Confidence(
-            curve=sorted(rules.calibration), noise=rules.confidence.noise, unknown=rules.confidence.unknown
-        ),
+        temperature=rules.confidence.temperature,
+        strong=rules.confidence.strong,
+        lexicon=_lexicon() if rules.lexicon else Lexicon(votes={}),
         own=OwnRules(rules=[_own(each) for each in rules.own]),
     )
+
+
+@cache
+def _lexicon() -> Lexicon:
+    """Return the words that ship with the classifier."""
+    lines = _shipped("lexicon.tsv").splitlines()[1:]
+    return Lexicon(votes={stem: Votes(*map(float, votes)) for stem, *votes in (line.split("\t") for line in lines)})
+
+
+def _shipped(name: str) -> str:
+    return resources.files("alerthistory_classifier").joinpath(name).read_text(encoding="utf-8")
+
+
+def _votes(votes: _Votes) -> Votes:
+    return Votes(**votes.model_dump())
 
 
 def _phrase(rule: _Phrase) -> Phrase:
     evidence = Evidence(
         rule=rule.rule,
         because=rule.because,
-        urgency=rule.urgency,
-        weight=rule.weight,
-        noise=rule.noise,
+        votes=_votes(rule.votes),
         group=rule.group,
         recommendations=tuple(rule.do),
     )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from alerthistory_classifier.domain.evidence import Evidence
+from alerthistory_classifier.domain.evidence import Evidence, Votes
 from alerthistory_classifier.domain.patterns import Patterns
 from alerthistory_classifier.domain.subject import Subject
 
@@ -16,6 +16,7 @@ class MarkRules:
     names: AbstractSet[str]
     labels: Sequence[str]
     patterns: Sequence[str]
+    votes: Votes
     _patterns: Patterns = field(init=False)
 
     def __post_init__(self) -> None:
@@ -28,22 +29,21 @@ class MarkRules:
                 Evidence(
                     rule="meta-alert",
                     because=f"{subject.name} fires always or for other alerts' sake and asks nothing of anybody",
-                    noise=1.0,
+                    votes=self.votes,
                     recommendations=("Route it to a dead man's switch or inhibit with it; do not show it to people.",),
                 )
             ]
         for label in self.labels:
             if subject.labels.get(label, "").strip().lower() not in {"", "false", "0", "none"}:
-                return [_marked(f"its label {label} says {subject.labels[label][:80]!r}")]
+                return [self._marked(f"its label {label} says {subject.labels[label][:80]!r}")]
         if self._patterns.matching(subject.wording):
-            return [_marked("its text says that it is nothing, a test, or another alert's child")]
+            return [self._marked("its text says that it is nothing, a test, or another alert's child")]
         return []
 
-
-def _marked(because: str) -> Evidence:
-    return Evidence(
-        rule="marked",
-        because=because,
-        noise=1.0,
-        recommendations=("Mend or remove the rule, or let Alertmanager inhibit it.",),
-    )
+    def _marked(self, because: str) -> Evidence:
+        return Evidence(
+            rule="marked",
+            because=because,
+            votes=self.votes,
+            recommendations=("Mend or remove the rule, or let Alertmanager inhibit it.",),
+        )

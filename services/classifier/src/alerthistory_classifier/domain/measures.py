@@ -5,17 +5,17 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from re import Match
 
-from alerthistory_classifier.domain.evidence import Evidence, Level
+from alerthistory_classifier.domain.evidence import Evidence, Level, Votes
 from alerthistory_classifier.domain.patterns import Patterns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """From where on a figure says critical, and warning; how much weight that has."""
+    """From where on a figure says critical, and warning; the votes for each level."""
 
     critical: float
     warning: float
-    weight: float
+    votes: Mapping[Level, Votes]
 
     def level(self, figure: float) -> Level:
         """Return what *figure* says; with a critical limit below the other one, small figures are the grave ones."""
@@ -75,7 +75,7 @@ _IN = (
 _TIME_LEFT = re.compile(rf"{_LOSS}[^.;\n]{{0,60}}?{_IN}{_SPAN}")
 _TIME_BEFORE = re.compile(rf"{_IN}{_SPAN}[^.;\n]{{0,30}}?{_LOSS}")
 _SPAN_LEFT = re.compile(
-    rf"(?:\b(?:is|are|has|have|only|about|~|with)\s)?{_SPAN}\s(?:of (?:runtime|battery|fuel|headroom|capacity) )?(?:from expiry|left\b|remaining\b|to (?:live|go)\b|until\b|before\b|of runtime\b)"
+    rf"(?:\b(?:is|are|has|have|only|about|~|with)\s)?{_SPAN}\s(?:to full\b|to empty\b|of (?:runtime|battery|fuel|headroom|capacity) )?(?:from expiry|left\b|remaining\b|to (?:live|go)\b|until\b|before\b|of runtime\b)"
 )
 _FUTURE_NOT = re.compile(
     r"\b(?:failed|failing|has (?:not )?been|have been|was|were|took|taking|since|did not|last|past|ago|took|behind)\b"
@@ -110,7 +110,7 @@ _FAILING = re.compile(
     rf"{_PERCENT} (?:of )?(?:the |all |clean |incoming |client )*(?:\S+ ){{0,3}}?{_CALLS}\b[^.;\n%]{{0,40}}?\b{_BAD}|{_PERCENT} (?:minimum )?(?:5xx|errors?|error rate|failures?|packet loss|loss)\b"
 )
 _ERROR_RATE = re.compile(
-    rf"\b(?:error|failure|5xx|drop|rejection|loss|timeout|bounce)s?\b(?: \w+)? ?(?:rate|ratio|share|percentage)?\b[^.;\n%]{{0,30}}?(?:is|at|of|:|=|to|for)?\s?{_PERCENT}"
+    rf"\b(?:error|failure|5xx|drop|rejection|loss|timeout|bounce)s?\b(?: \w+)? ?(?:rate|ratio|share|percentage)?\b[^.,;\n%]{{0,30}}?(?:is|at|of|:|=|to|for)?\s?{_PERCENT}"
 )
 _REJECTS = re.compile(
     rf"\b(?:rejects?|drops?|fails?|failing|errors? (?:for|on)|refuses?|servfail for|returning \w+ for|failed to \w+|loses?)\b (?:about |over |more than )?{_PERCENT}"
@@ -142,13 +142,22 @@ Reading = tuple[str, float, str]
 
 def measured(text: str, limits: Mapping[str, Limits]) -> list[Evidence]:
     """Return what the numbers in the lower-case *text* say: of each kind the gravest."""
-    gravest: dict[str, Evidence] = {}
-    for kind, figure, said in _readings(text):
-        found = _evidence(kind, limits[kind], figure, said)
-        known = gravest.get(kind)
-        if known is None or found.urgency > known.urgency:
-            gravest[kind] = found
-    return list(gravest.values())
+    gravest: dict[str, tuple[Level, str]] = {}
+    for kind, figure, said in _readings(_with_value(text)):
+        level = limits[kind].level(figure)
+        if kind not in gravest or level > gravest[kind][0]:
+            gravest[kind] = level, said
+    return [_evidence(kind, limits[kind], level, said) for kind, (level, said) in gravest.items()]
+
+
+_COMPARED = re.compile(r"[<>]=?\s?\d{1,9}(?:\.\d{1,9})?\s?%")
+_VALUE = re.compile(r"\bvalue\s?[=:]\s?(\d{1,9}(?:\.\d{1,9})?)\b")
+
+
+def _with_value(text: str) -> str:
+    """Return *text* with the value that it names in place of the limit: "5xx (> 5%)", "VALUE = 38.6"."""
+    value = _VALUE.search(text)
+    return text if value is None else _COMPARED.sub(f"{value[1]}%", text, count=1)
 
 
 def _readings(text: str) -> Iterator[Reading]:
@@ -260,6 +269,28 @@ def _excesses(text: str) -> Iterator[Reading]:
         yield "excess", _number(match[1]) / 100, match[0]
 
 
+_USUAL = re.compile(
+    rf"(?<![\w.,/:-]){_N}\s?(?P<unit>%|ms|s|min|k|m|/s|/min|req/s|rps|messages|requests|orders)?[^.;\n\d%]{{0,30}}?\b(?:vs\.? )?"
+    rf"(?:normal|normally|usual|usually|typical|typically|was|expected|baseline|average|objective|limit|median|instead of|up from|down from|from)\s?(?:is |of |about |around |~)?{_N}\s?(?P<other>%|ms|s|min|k|m)?"
+)
+_ARROW = re.compile(
+    rf"(?<![\w.,/:-]){_N}\s?(?P<unit>%|ms|s|min|k|m)?\s?(?:->|→|=>)\s?{_N}\s?(?P<other>%|ms|s|min|k|m)?"
+)
+_SCALE = {"ms": 0.001, "min": 60.0, "k": 1e3, "m": 1e6}
+
+
+def _deviations(text: str) -> Iterator[Reading]:
+    for pattern in (_USUAL, _ARROW):
+        for match in pattern.finditer(text):
+            now, usual = _scaled(match[1], match["unit"]), _scaled(match[3], match["other"] or match["unit"])
+            if now > 0 and usual > 0:
+                yield "deviation", max(now / usual, usual / now), match[0]
+
+
+def _scaled(number: str, unit: str | None) -> float:
+    return _number(number) * _SCALE.get(unit or "", 1.0)
+
+
 def _nothings(text: str) -> Iterator[Reading]:
     nothing, expected = _NOTHING.search(text), _EXPECTED.search(text)
     if nothing and expected:
@@ -273,6 +304,7 @@ _READERS: tuple[Callable[[str], Iterator[Reading]], ...] = (
     _errors,
     _burns,
     _excesses,
+    _deviations,
     _nothings,
 )
 # What a text must hold for a reader to find anything, in the same order: most texts hold none of it.
@@ -285,10 +317,11 @@ _TRIGGERS = Patterns(
         r"\d ?(?:%|percent|pct|prozent)",
         r"\d ?(?:x|times)\b",
         r"[$€£] ?\d|% of (?:forecast|budget|plan|expected|usual)",
+        r"\b(?:normal|usual|typical|was|expected|baseline|average|objective|limit|median|instead|from)|->|→|=>",
         r"\bexpected",
     )
 )
-KINDS = ("fill", "free", "time_left", "share", "error_rate", "burn_rate", "excess", "nothing_came")
+KINDS = ("fill", "free", "time_left", "share", "error_rate", "burn_rate", "excess", "deviation", "nothing_came")
 
 _ADVICE = {
     "fill": "Free space or add capacity before it is full.",
@@ -298,17 +331,16 @@ _ADVICE = {
     "error_rate": "Look at which requests fail, and at what was deployed last.",
     "burn_rate": "Look at which requests fail, and at what was deployed last.",
     "excess": "See what is being paid for, and stop what nobody wants.",
+    "deviation": "Compare with what was changed when it began.",
     "nothing_came": "Try it yourself: place an order, log in, send a message.",
 }
 
 
-def _evidence(kind: str, limits: Limits, figure: float, said: str) -> Evidence:
-    level = limits.level(figure)
+def _evidence(kind: str, limits: Limits, level: Level, said: str) -> Evidence:
     return Evidence(
-        rule=f"measured-{kind.replace('_', '-')}",
+        rule=f"measured-{kind.replace('_', '-')}-{level.name.lower()}",
         because=f"its text says {' '.join(said.split())[:100]!r}",
-        urgency=float(level) + (0.3 if level is Level.CRITICAL else 0.0),
-        weight=limits.weight,
+        votes=limits.votes.get(level, Votes()),
         recommendations=(_ADVICE[kind],) if level > Level.INFO else (),
     )
 

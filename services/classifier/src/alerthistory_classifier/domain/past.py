@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from alerthistory_classifier.domain.evidence import NO_VOTES, Evidence, Votes
 from alerthistory_common.alerts import HistoryContext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Habit:
-    """A way in which alerts behave, and what that does to their urgency and towards noise. None does not restrict."""
+    """A way in which alerts behave, and what that says. None does not restrict."""
 
     rule: str
     because: str
@@ -17,8 +18,7 @@ class Habit:
     min_flaps_per_hour: float | None = None
     max_minutes: float | None = None
     min_minutes: float | None = None
-    shift: float = 0.0
-    noise: float = 0.0
+    votes: Votes = NO_VOTES
 
     def fits(self, history: HistoryContext) -> bool:
         """Whether an alert with this *history* behaves so."""
@@ -35,9 +35,9 @@ class Habit:
         return is_short and (self.min_minutes is None or lasts >= timedelta(minutes=self.min_minutes))
 
 
-def habits(known: Sequence[Habit], history: HistoryContext) -> list[Habit]:
-    """Return those of the *known* habits that an alert with this *history* has."""
-    return [habit for habit in known if habit.fits(history)]
+def habit(known: Sequence[Habit], history: HistoryContext) -> Habit | None:
+    """Return the first of the *known* habits that an alert with this *history* has, None when it has none."""
+    return next((each for each in known if each.fits(history)), None)
 
 
 def is_new(history: HistoryContext) -> bool:
@@ -45,14 +45,14 @@ def is_new(history: HistoryContext) -> bool:
     return history.times_fired == 0
 
 
-def spoken(habit: Habit, history: HistoryContext) -> str:
-    """Return what *habit* an alert has, with the figures that show it."""
+def shown(habit: Habit, history: HistoryContext) -> Evidence:
+    """Return what *habit* says, with the figures that show it."""
     figures = [f"{history.times_fired} times before"]
     if habit.min_flaps_per_hour is not None:
         figures.append(f"{history.flaps_per_hour:.1f} changes an hour")
     if history.median_duration is not None and (habit.max_minutes is not None or habit.min_minutes is not None):
         figures.append(f"mostly for {_duration(history.median_duration)}")
-    return f"{habit.because} ({', '.join(figures)})"
+    return Evidence(rule=habit.rule, because=f"{habit.because} ({', '.join(figures)})", votes=habit.votes)
 
 
 def _duration(duration: timedelta) -> str:

@@ -38,4 +38,4 @@ class PhraseRules:
 
 
 def _force(evidence: Evidence) -> tuple[float, float]:
-    return evidence.weight, evidence.urgency
+    return evidence.votes.weight, evidence.votes.critical
