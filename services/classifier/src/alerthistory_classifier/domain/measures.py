@@ -40,33 +40,43 @@ _BYTES = {"k": 1.0, "m": 1e3, "g": 1e6, "t": 1e9, "p": 1e12}
 
 _FULL_WORD = r"(?:full|used|usage|utili[sz]\w*|in use|occupied|consumed|belegt|voll)"
 _STORE = (
-    r"(?:disk|volume|filesystem|file system|storage|space|memory|maxmemory|heap|old gen|quota|pool|capacity|swap|inodes?|"
-    r"partition|tablespace|threshold|watermark|limit|connections?|threads?|xids?|licen[sc]es?|descriptors?|queue|buffer|"
+    r"(?:disk|volume|filesystem|file system|storage|space|memory|maxmemory|heap|old gen|quota|pool|"
+    r"capacity|swap|inodes?|"
+    r"partition|tablespace|threshold|watermark|limit|connections?|threads?|xids?|licen[sc]es?|"
+    r"descriptors?|queue|buffer|"
     r"link|bandwidth|interface|database size|osd)"
 )
 _USED = re.compile(rf"{_PERCENT}\s?(?:of (?:its |the |all |max\w* )*[^.;\n%]{{0,40}}?)?{_FULL_WORD}\b")
 _USES = re.compile(
-    rf"\b(?:us(?:es|ing)|at|is|reached|reaches|exceeds|exceeded|hit|above|over|stage|threshold)\b[^.;\n%]{{0,30}}?[\[(]?{_PERCENT}[\])]?"
+    rf"\b(?:us(?:es|ing)|at|is|reached|reaches|exceeds|exceeded|hit|above|over|stage|threshold)"
+    rf"\b[^.;\n%]{{0,30}}?[\[(]?{_PERCENT}[\])]?"
     rf"\s?(?:of )?(?:its |the |all )?[^.;\n%]{{0,25}}?\b{_STORE}\b"
 )
 _STORE_USED = re.compile(
-    rf"\b{_STORE}\b[^.;\n%]{{0,40}}?\b(?:{_FULL_WORD}|at|exceeds|exceeded|is|>|=)\s?[^.;\n%]{{0,20}}?{_PERCENT}(?! (?:free|available|left))"
+    rf"\b{_STORE}\b[^.;\n%]{{0,40}}?\b(?:{_FULL_WORD}|at|exceeds|exceeded|is|>|=)"
+    rf"\s?[^.;\n%]{{0,20}}?{_PERCENT}(?! (?:free|available|left))"
 )
 _THRESHOLD = re.compile(rf"\b(?:watermark|threshold)\b[^.;\n%]{{0,10}}[\[(]{_PERCENT}[\])]")
 _FREE = re.compile(
-    rf"{_PERCENT}\s?(?:\w+ ){{0,2}}?(?:free|available|left|remaining|frei|verfügbar)\b|(?<![\d.,]){_N}\s?% (?:space|inodes) left\b"
+    rf"{_PERCENT}\s?(?:\w+ ){{0,2}}?(?:free|available|left|remaining|frei|verfügbar)\b|(?<![\d.,])"
+    rf"{_N}\s?% (?:space|inodes) left\b"
 )
 _FREE_BYTES = re.compile(
-    rf"(?:\b(?:free|available|left|remaining)\b[^.;\n\d]{{0,25}}{_N}\s?([kmgtp])i?b\b|{_N}\s?([kmgtp])i?b\b(?: \(of [^)\n]{{1,20}}\))? (?:\w+ )?(?:free|available|left|remaining)\b)"
+    rf"(?:\b(?:free|available|left|remaining)\b[^.;\n\d]{{0,25}}{_N}\s?([kmgtp])i?b\b|{_N}\s?([kmgtp])"
+    rf"i?b\b(?: \(of [^)\n]{{1,20}}\))? (?:\w+ )?(?:free|available|left|remaining)\b)"
 )
 _GROWTH = re.compile(
-    rf"\b(?:grow\w*|decreas\w*|increas\w*|fill\w*|shrink\w*|los(?:es|ing)|consum\w*)\b[^.;\n\d]{{0,20}}{_N}\s?([kmgtp])i?b\s?(?:/|per |an? |every )\s?(hour|h|minute|min|m|day|d)\b"
+    rf"\b(?:grow\w*|decreas\w*|increas\w*|fill\w*|shrink\w*|los(?:es|ing)|consum\w*)"
+    rf"\b[^.;\n\d]{{0,20}}{_N}\s?([kmgtp])i?b\s?(?:/|per |an? |every )\s?(hour|h|minute|min|m|day|d)\b"
 )
 # What comes to pass in that time is bad, and it has not come to pass.
 _LOSS = (
-    r"\b(?:full|fills?|fill up|filling|expir\w+|expiry|run(?:s|ning)? out|exhaust\w*|depleted|refuse|stops?|stop writing|closed?|closes|deleted?|purged?|"
-    r"suspend\w*|shut(?:s|ting)? ?down|shutdown|fail|fails|reach(?:es)?|unavailable|due|cut.?off|gone|falls?|breach\w*|deadline|empty|"
-    r"runtime|battery|end(?:s)? of|lost|dropped|blocked|overflow\w*|starve|terminated|watermark|wraparound|lapses?|renewal|invalid|offline)\b"
+    r"\b(?:full|fills?|fill up|filling|expir\w+|expiry|run(?:s|ning)? out|exhaust\w*|depleted|refuse|"
+    r"stops?|stop writing|closed?|closes|deleted?|purged?|"
+    r"suspend\w*|shut(?:s|ting)? ?down|shutdown|fail|fails|reach(?:es)?|unavailable|due|cut.?off|gone|"
+    r"falls?|breach\w*|deadline|empty|"
+    r"runtime|battery|end(?:s)? of|lost|dropped|blocked|overflow\w*|starve|terminated|watermark|"
+    r"wraparound|lapses?|renewal|invalid|offline)\b"
 )
 _IN = (
     r"\b(?:in|within|in the next|within the next)\s"
@@ -75,64 +85,88 @@ _IN = (
 _TIME_LEFT = re.compile(rf"{_LOSS}[^.;\n]{{0,60}}?{_IN}{_SPAN}")
 _TIME_BEFORE = re.compile(rf"{_IN}{_SPAN}[^.;\n]{{0,30}}?{_LOSS}")
 _SPAN_LEFT = re.compile(
-    rf"(?:\b(?:is|are|has|have|only|about|~|with)\s)?{_SPAN}\s(?:to full\b|to empty\b|of (?:runtime|battery|fuel|headroom|capacity) )?(?:from expiry|left\b|remaining\b|to (?:live|go)\b|until\b|before\b|of runtime\b)"
+    rf"(?:\b(?:is|are|has|have|only|about|~|with)\s)?{_SPAN}\s(?:to full\b|to empty\b|of (?:runtime|"
+    rf"battery|fuel|headroom|capacity) )?(?:from expiry|left\b|remaining\b|to (?:live|go)\b|until\b|"
+    rf"before\b|of runtime\b)"
 )
 _FUTURE_NOT = re.compile(
     r"\b(?:failed|failing|has (?:not )?been|have been|was|were|took|taking|since|did not|last|past|ago|took|behind)\b"
 )
 
 _LOST_WORD = (
-    r"(?:down|unavailable|unreachable|failed|failing|fails?|missing|not ?ready|notready|unready|unhealthy|lost|offline|dead|sealed|stopped|"
+    r"(?:down|unavailable|unreachable|failed|failing|fails?|missing|not ?ready|notready|unready|"
+    r"unhealthy|lost|offline|dead|sealed|stopped|"
     r"crashed|degraded|report the same|rejected|disconnected|red|disappeared|broken|gone)"
 )
-_THERE_WORD = r"(?:available|up|ready|online|healthy|running|established|connected|serving|in service|active brokers|joined|alive|synced|in sync|quorum|reachable|present)"
+_THERE_WORD = (
+    r"(?:available|up|ready|online|healthy|running|established|connected|serving|in service|active "
+    r"brokers|joined|alive|synced|in sync|quorum|reachable|present)"
+)
 _THINGS = (
-    r"(?:replicas?|pods?|nodes?|instances?|brokers?|members?|targets?|hosts?|servers?|runners?|drives?|disks?|zones?|locations?|sessions?|upstreams?|"
-    r"workers?|osds?|pgs?|partitions?|shards?|probes?|links?|uplinks?|controllers?|cores?|channels?|trunks?|sites?|devices?|sensors?|fans?|psus?|backends?|"
-    r"gateways?|endpoints?|vms?|containers?|machines?|agents?|regions?|stores?|shops?|terminals?|cameras?|phones?|lines?|tunnels?|peers?|clients?|of this deployment)"
+    r"(?:replicas?|pods?|nodes?|instances?|brokers?|members?|targets?|hosts?|servers?|runners?|"
+    r"drives?|disks?|zones?|locations?|sessions?|upstreams?|"
+    r"workers?|osds?|pgs?|partitions?|shards?|probes?|links?|uplinks?|controllers?|cores?|channels?|"
+    r"trunks?|sites?|devices?|sensors?|fans?|psus?|backends?|"
+    r"gateways?|endpoints?|vms?|containers?|machines?|agents?|regions?|stores?|shops?|terminals?|"
+    r"cameras?|phones?|lines?|tunnels?|peers?|clients?|of this deployment)"
 )
 _OF = re.compile(
-    r"(?<![\d.,/:-])(\d{1,7})\s?(?:of|out of|/|von)\s?(?:the |all |its |total )?(\d{1,7})(?![\d.,:%/-])(?P<after>[^.;\n]{0,60})"
+    r"(?<![\d.,/:-])(\d{1,7})\s?(?:of|out of|/|von)\s?(?:the |all |its |total )?(\d{1,7})"
+    r"(?![\d.,:%/-])(?P<after>[^.;\n]{0,60})"
 )
 _NOT_THINGS = re.compile(
-    r"\b(?:connections?|threads?|active|busy|used|in use|vcpus?|slots?|tokens?|attempt|step|stage|retries|ids|xids|licen[sc]es?|requests?)\b"
+    r"\b(?:connections?|threads?|active|busy|used|in use|vcpus?|slots?|tokens?|attempt|step|stage|"
+    r"retries|ids|xids|licen[sc]es?|requests?)\b"
 )
 _ALL = re.compile(rf"\ball (\d{{1,7}}) (?:\w+ ){{0,3}}?{_THINGS}[^.;\n]{{0,40}}?\b{_LOST_WORD}\b")
 _SHARE_PERCENT = re.compile(
     rf"{_PERCENT} of (?:the |all )?[^.;\n]{{0,60}}?\b{_THINGS}\b[^.;\n]{{0,40}}?\b(?:are |is )?{_LOST_WORD}\b"
 )
 
-_CALLS = r"(?:requests?|calls?|responses?|queries|transactions?|payments?|logins?|authori[sz]ations?|checkouts?|orders?|traffic|messages|packets|sessions?|jobs|probes|deliveries|mails?|uploads?|predictions?)"
+_CALLS = (
+    r"(?:requests?|calls?|responses?|queries|transactions?|payments?|logins?|authori[sz]ations?|"
+    r"checkouts?|orders?|traffic|messages|packets|sessions?|jobs|probes|deliveries|mails?|uploads?|"
+    r"predictions?)"
+)
 _BAD = (
-    r"(?:fail\w*|error\w*|5xx\w*|50\d|reject\w*|drop\w*|lost|time ?out\w*|timed out|refused|aborted|declined|servfail)"
+    r"(?:fail\w*|error\w*|5xx\w*|50\d|reject\w*|drop\w*|lost|time ?out\w*|timed out|refused|aborted|"
+    r"declined|servfail)"
 )
 _FAILING = re.compile(
-    rf"{_PERCENT} (?:of )?(?:the |all |clean |incoming |client )*(?:\S+ ){{0,3}}?{_CALLS}\b[^.;\n%]{{0,40}}?\b{_BAD}|{_PERCENT} (?:minimum )?(?:5xx|errors?|error rate|failures?|packet loss|loss)\b"
+    rf"{_PERCENT} (?:of )?(?:the |all |clean |incoming |client )*(?:\S+ )"
+    rf"{{0,3}}?{_CALLS}\b[^.;\n%]{{0,40}}?\b{_BAD}|{_PERCENT} (?:minimum )?(?:5xx|errors?|error rate|"
+    rf"failures?|packet loss|loss)\b"
 )
 _ERROR_RATE = re.compile(
-    rf"\b(?:error|failure|5xx|drop|rejection|loss|timeout|bounce)s?\b(?: \w+)? ?(?:rate|ratio|share|percentage)?\b[^.,;\n%]{{0,30}}?(?:is|at|of|:|=|to|for)?\s?{_PERCENT}"
+    rf"\b(?:error|failure|5xx|drop|rejection|loss|timeout|bounce)s?\b(?: \w+)? ?(?:rate|ratio|share|"
+    rf"percentage)?\b[^.,;\n%]{{0,30}}?(?:is|at|of|:|=|to|for)?\s?{_PERCENT}"
 )
 _REJECTS = re.compile(
-    rf"\b(?:rejects?|drops?|fails?|failing|errors? (?:for|on)|refuses?|servfail for|returning \w+ for|failed to \w+|loses?)\b (?:about |over |more than )?{_PERCENT}"
+    rf"\b(?:rejects?|drops?|fails?|failing|errors? (?:for|on)|refuses?|servfail for|returning \w+ for|"
+    rf"failed to \w+|loses?)\b (?:about |over |more than )?{_PERCENT}"
 )
 _SUCCESS = re.compile(
     rf"\b(?:success|availability|uptime|delivery|completion|answer)\b ?(?:rate|ratio)?\b[^.;\n%]{{0,30}}?{_PERCENT}"
 )
 _MINOR = re.compile(
-    r"\b4xx|\b404\b|\bobjective\b|\bthreshold\b|\busual\b|\bbudget\b|\bmore tha[nt]\b|\bcpu\b|\bthrottl|\bnotifications?\b"
+    r"\b4xx|\b404\b|\bobjective\b|\bthreshold\b|\busual\b|\bbudget\b|\bmore tha[nt]\b|\bcpu\b|"
+    r"\bthrottl|\bnotifications?\b"
 )
 
 _BURN = re.compile(
-    r"\b(?:burn\w*|budget)\b[^.;\n]{0,50}?(\d{1,4}(?:\.\d{1,3})?)\s?(?:x|times)\b|(\d{1,4}(?:\.\d{1,3})?)\s?x\b[^.;\n]{0,30}?\b(?:burn|budget)"
+    r"\b(?:burn\w*|budget)\b[^.;\n]{0,50}?(\d{1,4}(?:\.\d{1,3})?)\s?(?:x|times)\b|"
+    r"(\d{1,4}(?:\.\d{1,3})?)\s?x\b[^.;\n]{0,30}?\b(?:burn|budget)"
 )
 _MONEY = re.compile(
-    r"[$€£]\s?(\d[\d,]{0,12}(?:\.\d+)?)[^$€£\n]{0,60}?\b(?:expected|usual\w*|normal\w*|forecast|budget\w*|planned|average)\b[^$€£\d\n]{0,15}[$€£]\s?(\d[\d,]{0,12}(?:\.\d+)?)"
+    r"[$€£]\s?(\d[\d,]{0,12}(?:\.\d+)?)[^$€£\n]{0,60}?\b(?:expected|usual\w*|normal\w*|forecast|"
+    r"budget\w*|planned|average)\b[^$€£\d\n]{0,15}[$€£]\s?(\d[\d,]{0,12}(?:\.\d+)?)"
 )
 _OF_FORECAST = re.compile(
     rf"\b(?:spend|cost|costs|bill)\w*\b[^.;\n%]{{0,30}}?{_PERCENT} of (?:forecast|budget|plan|expected|usual)"
 )
 _NOTHING = re.compile(
-    r"\b(?:0|no|zero) (?:new )?(?:orders?|sales|payments?|bookings?|logins?|sign-?ups?|transactions?|checkouts?|calls|messages|events|registrations?)\b"
+    r"\b(?:0|no|zero) (?:new )?(?:orders?|sales|payments?|bookings?|logins?|sign-?ups?|transactions?|"
+    r"checkouts?|calls|messages|events|registrations?)\b"
 )
 _EXPECTED = re.compile(r"\bexpected:? (?:about |around |~|at least )?(\d{1,9}(?:\.\d{1,9})?)")
 
@@ -270,8 +304,11 @@ def _excesses(text: str) -> Iterator[Reading]:
 
 
 _USUAL = re.compile(
-    rf"(?<![\w.,/:-]){_N}\s?(?P<unit>%|ms|s|min|k|m|/s|/min|req/s|rps|messages|requests|orders)?[^.;\n\d%]{{0,30}}?\b(?:vs\.? )?"
-    rf"(?:normal|normally|usual|usually|typical|typically|was|expected|baseline|average|objective|limit|median|instead of|up from|down from|from)\s?(?:is |of |about |around |~)?{_N}\s?(?P<other>%|ms|s|min|k|m)?"
+    rf"(?<![\w.,/:-]){_N}\s?(?P<unit>%|ms|s|min|k|m|/s|/min|req/s|rps|messages|requests|orders)"
+    rf"?[^.;\n\d%]{{0,30}}?\b(?:vs\.? )?"
+    rf"(?:normal|normally|usual|usually|typical|typically|was|expected|baseline|average|objective|"
+    rf"limit|median|instead of|up from|down from|from)\s?(?:is |of |about |around |~)"
+    rf"?{_N}\s?(?P<other>%|ms|s|min|k|m)?"
 )
 _ARROW = re.compile(
     rf"(?<![\w.,/:-]){_N}\s?(?P<unit>%|ms|s|min|k|m)?\s?(?:->|→|=>)\s?{_N}\s?(?P<other>%|ms|s|min|k|m)?"
@@ -311,7 +348,8 @@ _READERS: tuple[Callable[[str], Iterator[Reading]], ...] = (
 _TRIGGERS = Patterns(
     (
         r"\d ?(?:%|percent|pct|prozent)",
-        rf"\b(?:in|within|next|is|are|has|have|only|about|with) .{{0,20}}{_COUNT}\s?{_UNIT}|{_COUNT}\s?{_UNIT} (?:from|left|remaining|to|until|before|of)\b"
+        rf"\b(?:in|within|next|is|are|has|have|only|about|with) .{{0,20}}{_COUNT}\s?{_UNIT}|"
+        rf"{_COUNT}\s?{_UNIT} (?:from|left|remaining|to|until|before|of)\b"
         r"|\d ?[kmgtp]i?b ?(?:/|per|an?|every)",
         r"\d ?(?:of|out of|/|von) ?(?:the |all |its |total )?\d|\ball \d|% of ",
         r"\d ?(?:%|percent|pct|prozent)",

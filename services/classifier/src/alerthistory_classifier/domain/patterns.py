@@ -5,12 +5,17 @@ from collections.abc import Set as AbstractSet
 
 import re2
 
+_MAX_MEMORY_BYTES = 32 * 1024 * 1024
+
 
 class Patterns:
     """Patterns by number. Raises ValueError, which names the pattern, for one that RE2 does not take."""
 
     def __init__(self, patterns: Iterable[str]) -> None:
-        self._set = re2.Set.SearchSet()
+        options = re2.Options()
+        # With less, the automaton of all patterns together is built again and again.
+        options.max_mem = _MAX_MEMORY_BYTES
+        self._set = re2.Set.SearchSet(options)
         self._count = 0
         for pattern in patterns:
             try:

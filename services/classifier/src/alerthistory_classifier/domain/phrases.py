@@ -9,7 +9,7 @@ from alerthistory_classifier.domain.patterns import Groups
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Phrase:
-    """Patterns of which *any* must match, and none of *unless*; what they say. Of a *group* only the weightiest counts."""
+    """Patterns of which *any* must match, and none of *unless*, and what they say."""
 
     any: Sequence[str]
     unless: Sequence[str] = ()
