@@ -17,8 +17,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
+import psycopg
 from grpc_health.v1 import health_pb2
 from sqlalchemy import URL
 
@@ -167,19 +169,23 @@ def _clients(balancer: Balancer, replicas: Replicas, traffic: Traffic) -> Iterat
     addresses = Addresses(
         **{service: replicas.target(service) for service in ("ingest", "history", "classifier", "publisher")}
     )
-    threads = [
+    posting = [
         *(threading.Thread(target=_post, args=(url, f"p{index}", traffic, stop)) for index in range(2)),
         threading.Thread(target=_read, args=(url, traffic, stop)),
-        threading.Thread(target=lambda: asyncio.run(_ask(addresses, traffic, stop))),
     ]
-    for thread in threads:
+    # Ends after the others: what they posted last is tailed, too.
+    all_is_posted = threading.Event()
+    asking = threading.Thread(target=lambda: asyncio.run(_ask(addresses, traffic, all_is_posted)))
+    for thread in (*posting, asking):
         thread.start()
     try:
         yield
     finally:
         stop.set()
-        for thread in threads:
+        for thread in posting:
             thread.join()
+        all_is_posted.set()
+        asking.join()
 
 
 def _post(url: str, prefix: str, traffic: Traffic, stop: threading.Event) -> None:
@@ -248,7 +254,21 @@ def _compare(database: URL, inbox: Inbox, outcome: RestartOutcome) -> None:
     tailed = outcome.traffic.tailed
     wrong = {name for name in outcome.acknowledged if tailed[name] != 1}
     if wrong:
-        outcome.traffic.failed("tail", f"{ {name: tailed[name] for name in wrong} } events missed or repeated")
+        what = {name: tailed[name] for name in wrong}
+        outcome.traffic.failed("tail", f"{what} events missed or repeated; {_stored(database, wrong)}")
+
+
+def _stored(database: URL, names: set[str]) -> list[tuple[Any, ...]]:
+    """Return where the events of some alerts stand among all, and when they were decided and received."""
+    libpq = database.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(libpq) as connection:
+        found = connection.execute(
+            "SELECT a.fingerprint, e.kind, e.txid, e.seq, e.occurred_us, e.received_us,"
+            " (SELECT max(txid) FROM history.events) FROM history.events e JOIN history.alerts a USING (fp_hash)"
+            " WHERE a.fingerprint = ANY(%s) ORDER BY e.seq LIMIT 12",
+            [sorted(names)],
+        )
+        return found.fetchall()
 
 
 def main() -> None:

@@ -35,13 +35,16 @@ class Outage:
         self.is_on = True
         self._begins.set()
 
+    def look(self) -> None:
+        """Whoever empties the spool is about to look into it."""
+        self._begins.clear()
+
     def end(self) -> None:
-        """History takes payloads."""
-        self.is_on = False
+        """History takes payloads: the spool was found empty. Not so if something came into it since that look."""
+        self.is_on = self._begins.is_set()
 
     async def wait(self, seconds: float) -> None:
-        """Return when an outage begins, or after *seconds*."""
-        self._begins.clear()
+        """Return when something came into the spool since the last look, or after *seconds*."""
         try:
             async with asyncio.timeout(seconds):
                 await self._begins.wait()
@@ -107,6 +110,7 @@ class Replay:
         delay = _SHORTEST_S
         while True:
             try:
+                self._outage.look()
                 if not await self._replay_some():
                     self._outage.end()
                     await self._outage.wait(_LONGEST_S)
