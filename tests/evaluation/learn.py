@@ -2,7 +2,7 @@
 
 Fits a multinomial logistic regression to the tuning set (never to the held-out one): every alert starts with the votes
 of the rules, and the stems of its words add theirs, drawn towards nothing by a quadratic penalty. Writes the lexicon
-that ships with the classifier, and prints how well it does on each fifth of the set when it was learned from the others.
+that ships with the classifier, and prints how well it does on each fifth of the set when learned from the others.
 """
 
 import sys

@@ -1,8 +1,8 @@
-"""How many alerts the rules judge on one core, and how soon a cached verdict is there: ``python -m tests.load.verdicts``.
+"""How many alerts the rules judge on a core, and how soon a cached verdict is there: ``python -m tests.load.verdicts``.
 
-The rules judge the labelled alerts of docs/evaluation, and the same with much longer texts. The cached verdicts are asked
-for over gRPC, one after another and eight at a time, of a classifier whose LLM has answered before. The last line is
-``alerts_per_s=… long_alerts_per_s=… rules_p99_us=… cached_p99_ms=…``.
+The rules judge the labelled alerts of docs/evaluation, and the same with much longer texts. The cached verdicts are
+asked for over gRPC, one after another and eight at a time, of a classifier whose LLM has answered before. The last line
+is ``alerts_per_s=… long_alerts_per_s=… rules_p99_us=… cached_p99_ms=…``.
 """
 
 import asyncio
