@@ -4,13 +4,14 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.fakes.inbox import Inbox
-from tests.fakes.llm import FAILURES, INJECTIONS, answering, base_of, opinion
+from tests.fakes.llm import FAILURES, INJECTIONS, answering, base_of, document, opinion
 from tests.fakes.receiver import Receiver, Reply, Request, receiver
 from tests.payloads import alert, webhook
 from tests.processes import until
@@ -136,3 +137,27 @@ async def test_a_model_that_is_not_there_is_missed_by_nobody(folder: Path, inbox
         took_s = await tell(suite, inbox, *(alert(f"Alone{number}") for number in range(100)))
     assert took_s < 2 * _DEADLINE_S
     assert {verdict(inbox, f"Alone{number}") for number in range(100)} == {("warning", "rules")}
+
+
+async def test_the_key_is_written_nowhere(folder: Path, inbox: Inbox) -> None:
+    key = "sk-canary-4f1c9d7e"
+    refused = replace(document({"error": {"message": f"Incorrect API key provided: {key}"}}), status=401)
+    settings = {"ALERTHISTORY_CLASSIFIER_LLM_API_KEY": key, "ALERTHISTORY_LOG_LEVEL": "debug"}
+    async with running(folder, inbox, **settings) as (suite, llm):
+        llm.usual = answering(opinion())
+        await tell(suite, inbox, alert("Judged"))
+        llm.usual = _always(refused)
+        await tell(suite, inbox, alert("Refused"))
+        shown = await asyncio.to_thread(
+            lambda: [suite.run("ahctl", *words).stdout for words in (("llm",), ("status",), ("verdict", "Refused"))]
+        )
+        sent = {request.headers["authorization"] for request in llm.requests}
+    assert sent == {f"Bearer {key}"}
+    assert not [text for text in shown if key in text]
+    written = await asyncio.to_thread(_files, folder)
+    assert b"401" in written["suite.log"]  # The refusal is told, without what it says.
+    assert not [name for name, content in written.items() if key.encode() in content]
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
