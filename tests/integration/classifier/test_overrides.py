@@ -161,7 +161,7 @@ async def test_an_explanation_says_who_would_judge_and_why(store: URL) -> None:
     assert "person" in overridden.not_asked_because
     assert asked.not_asked_because == ""
     assert "97% full" in asked.question
-    assert "measured-fill" in asked.rules_verdict.rules
+    assert "measured-fill-critical" in asked.rules_verdict.rules
     assert "orders" in hostile.not_asked_because
     assert not llm.requests
     assert [each.verdict.source for each in listed.classifications] == ["override"]

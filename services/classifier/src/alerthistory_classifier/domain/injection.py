@@ -5,14 +5,17 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 
+from alerthistory_classifier.domain.clean_text import without_invisible
+from alerthistory_classifier.domain.patterns import Patterns
+
 _VERDICT = r"(?:noise|noisy|info|informational|critical|harmless|unimportant|benign)"
-_PATTERNS = tuple(
-    re.compile(pattern, re.DOTALL)
+_ORDERS = Patterns(
+    f"(?s){pattern}"
     for pattern in (
         # "Ignore all previous instructions", in a few languages.
         r"\b(?:ignore|disregard|forget|override|bypass)\b.{0,40}\b(?:previous|prior|above|earlier|preceding|all|your|any)\b"
         r".{0,40}\b(?:instruction|prompt|rule|direction|guideline|polic|message)",
-        r"\b(?:ignoriere|vergiss|ignorez|oubliez|ignora|olvida|игнорируй|забудь)\b.{0,60}"
+        r"(?:ignoriere|vergiss|ignorez|oubliez|ignora|olvida|игнорируй|забудь)\s.{0,60}"
         r"(?:anweisung|regel|instruction|consigne|instruccion|instrucción|инструкци|правил)",
         r"\b(?:new|updated|real|actual|following) (?:system )?(?:instruction|prompt)s?\b ?[:=-]",
         # Telling the model what it is and how to answer.
@@ -38,12 +41,12 @@ _BLANKS = re.compile(r"[^\S\n]+")
 
 
 def is_suspicious(texts: Iterable[str]) -> bool:
-    """Whether any of *texts*, cleaned of what is invisible, gives orders: then no model is asked, and the rules judge.
+    """Whether any of *texts* gives orders: then no model is asked, and the rules do not listen to that text.
 
-    It looks through full-width letters and base64. What it overlooks can do no more than a wrong answer can: see
-    ``guard``.
+    It looks through what is invisible, full-width letters and base64. What it overlooks can do no more than a wrong
+    answer can: see ``guard``.
     """
-    return any(pattern.search(form) for text in texts for form in _forms(text) for pattern in _PATTERNS)
+    return any(_ORDERS.matching(form) for text in texts for form in _forms(text))
 
 
 def _forms(text: str) -> Iterator[str]:
@@ -54,7 +57,7 @@ def _forms(text: str) -> Iterator[str]:
 
 
 def _plain(text: str) -> str:
-    return _BLANKS.sub(" ", unicodedata.normalize("NFKC", text)).lower()
+    return _BLANKS.sub(" ", unicodedata.normalize("NFKC", without_invisible(text))).lower()
 
 
 def _decoded(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from alerthistory_classifier.domain.clean_text import clean, without_invisible
 from alerthistory_classifier.domain.injection import is_suspicious
-from alerthistory_classifier.domain.subject import Subject
+from alerthistory_classifier.domain.subject import Subject, parts
 from alerthistory_classifier.domain.template import template
 from alerthistory_common.alerts import AlertEvent, HistoryContext, Instant
 
@@ -82,7 +82,7 @@ def question(event: AlertEvent, subject: Subject, history: HistoryContext, *, si
         annotations=annotations,
         history=_history(history, event.occurred_at),
         template_hash=hashlib.sha256(json.dumps(told).encode()).hexdigest(),
-        is_suspicious=is_suspicious((name, *_parts(labels), *_parts(annotations))),
+        is_suspicious=is_suspicious((name, *parts(labels), *parts(annotations))),
     )
 
 
@@ -111,7 +111,3 @@ def _history(history: HistoryContext, now: Instant) -> dict[str, float]:
         "changes_per_hour": round(history.flaps_per_hour, 1),
     }
     return {name: value for name, value in told.items() if value is not None}
-
-
-def _parts(texts: Mapping[str, str]) -> list[str]:
-    return [part for pair in texts.items() for part in pair]

@@ -17,7 +17,7 @@ from alerthistory_classifier.domain.own import OwnRules
 from alerthistory_classifier.domain.past import Habit, habit, is_new, shown
 from alerthistory_classifier.domain.phrases import PhraseRules
 from alerthistory_classifier.domain.sender import SenderRules
-from alerthistory_classifier.domain.subject import Subject, subject
+from alerthistory_classifier.domain.subject import Subject, subject, without_orders
 from alerthistory_common.alerts import AlertEvent, HistoryContext, Verdict
 
 _MAX_RECOMMENDATIONS = 5
@@ -62,11 +62,14 @@ class RuleBook:
         own = self.own.deciding(judged)
         if own is not None:
             return _verdict(judged, own.level, own.confidence, (own.evidence,))
-        evidence = self._evidence(judged)
+        heard = without_orders(judged, told=self.sender.told)
+        evidence = self._evidence(heard)
+        if heard is not judged:
+            evidence.append(_ORDERS)
         shares = self._sum(evidence, history).shares(self.temperature)
         level = max(shares, key=lambda each: (shares[each], each))
-        allowed = max(level, self._least(judged, evidence))
-        return _verdict(judged, allowed, shares[allowed], sorted(evidence, key=lambda each: -each.votes.weight))
+        allowed = max(level, self._least(heard, evidence))
+        return _verdict(heard, allowed, shares[allowed], sorted(evidence, key=lambda each: -each.votes.weight))
 
     def votes(self, event: AlertEvent, history: HistoryContext) -> Votes:
         """Return the sum of all votes about *event*, own rules apart."""
@@ -117,7 +120,12 @@ class RuleBook:
         return Level.WARNING if is_guarded and not is_strong else Level.NOISE
 
 
-_SAYS_NOTHING = frozenset({"wording", "environment-production"})
+_ORDERS = Evidence(
+    rule="orders",
+    because="its texts give orders to a model, and such texts are not listened to",
+    recommendations=("Find out who writes orders to a language model into alerts.",),
+)
+_SAYS_NOTHING = frozenset({"wording", "environment-production", "orders"})
 _UNKNOWN = Evidence(
     rule="unknown",
     because="nothing says how serious it is",
