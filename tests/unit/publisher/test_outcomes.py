@@ -31,6 +31,7 @@ def claim(*, attempt: int = 1, target: str = "ops", event_id: str = "event-1") -
         delivery_id=1,
         target=target,
         attempt=attempt,
+        fence=attempt,
         publication=Publication(event=event(event_id=event_id, traceparent=TRACE)),
         ordered_at=FIRED_AT,
         give_up_at=later(FIRED_AT, timedelta(days=1)),

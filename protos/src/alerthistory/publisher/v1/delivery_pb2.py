@@ -26,15 +26,15 @@ from alerthistory.alert.v1 import alert_pb2 as alerthistory_dot_alert_dot_v1_dot
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(alerthistory/publisher/v1/delivery.proto\x12\x19\x61lerthistory.publisher.v1\x1a!alerthistory/alert/v1/alert.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xab\x03\n\x08\x44\x65livery\x12\x13\n\x0b\x64\x65livery_id\x18\x01 \x01(\x03\x12\x10\n\x08\x65vent_id\x18\x02 \x01(\t\x12\x0e\n\x06target\x18\x03 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x04 \x01(\t\x12\x12\n\nalert_name\x18\x05 \x01(\t\x12.\n\x04kind\x18\x06 \x01(\x0e\x32 .alerthistory.alert.v1.EventKind\x12\x37\n\x05state\x18\x07 \x01(\x0e\x32(.alerthistory.publisher.v1.DeliveryState\x12\x10\n\x08\x61ttempts\x18\x08 \x01(\x05\x12\x13\n\x0blast_result\x18\t \x01(\t\x12\x18\n\x10last_status_code\x18\n \x01(\x05\x12.\n\ncreated_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0fnext_attempt_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x64\x65livered_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x82\x01\n\rDeliveryState\x12\x1e\n\x1a\x44\x45LIVERY_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x44\x45LIVERY_STATE_PENDING\x10\x01\x12\x1c\n\x18\x44\x45LIVERY_STATE_DELIVERED\x10\x02\x12\x17\n\x13\x44\x45LIVERY_STATE_DEAD\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(alerthistory/publisher/v1/delivery.proto\x12\x19\x61lerthistory.publisher.v1\x1a!alerthistory/alert/v1/alert.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xce\x03\n\x08\x44\x65livery\x12\x13\n\x0b\x64\x65livery_id\x18\x01 \x01(\x03\x12\x10\n\x08\x65vent_id\x18\x02 \x01(\t\x12\x0e\n\x06target\x18\x03 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x04 \x01(\t\x12\x12\n\nalert_name\x18\x05 \x01(\t\x12.\n\x04kind\x18\x06 \x01(\x0e\x32 .alerthistory.alert.v1.EventKind\x12\x37\n\x05state\x18\x07 \x01(\x0e\x32(.alerthistory.publisher.v1.DeliveryState\x12\x10\n\x08\x61ttempts\x18\x08 \x01(\x05\x12\x13\n\x0blast_result\x18\t \x01(\t\x12\x18\n\x10last_status_code\x18\n \x01(\x05\x12.\n\ncreated_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0fnext_attempt_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x64\x65livered_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x64\x65\x63ision\x18\x0e \x01(\t\x12\x0f\n\x07receipt\x18\x0f \x01(\t*\xbe\x01\n\rDeliveryState\x12\x1e\n\x1a\x44\x45LIVERY_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x44\x45LIVERY_STATE_PENDING\x10\x01\x12\x1c\n\x18\x44\x45LIVERY_STATE_DELIVERED\x10\x02\x12\x17\n\x13\x44\x45LIVERY_STATE_DEAD\x10\x03\x12\x1b\n\x17\x44\x45LIVERY_STATE_FILTERED\x10\x04\x12\x1d\n\x19\x44\x45LIVERY_STATE_SUPERSEDED\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'alerthistory.publisher.v1.delivery_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DELIVERYSTATE']._serialized_start=570
-  _globals['_DELIVERYSTATE']._serialized_end=700
+  _globals['_DELIVERYSTATE']._serialized_start=605
+  _globals['_DELIVERYSTATE']._serialized_end=795
   _globals['_DELIVERY']._serialized_start=140
-  _globals['_DELIVERY']._serialized_end=567
+  _globals['_DELIVERY']._serialized_end=602
 # @@protoc_insertion_point(module_scope)

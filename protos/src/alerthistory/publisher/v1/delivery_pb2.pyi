@@ -33,6 +33,10 @@ class _DeliveryStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Deliver
     """The target took it."""
     DELIVERY_STATE_DEAD: _DeliveryState.ValueType  # 3
     """It was given up; it can be retried by hand."""
+    DELIVERY_STATE_FILTERED: _DeliveryState.ValueType  # 4
+    """A rule or the target's own filter kept it back: nothing is sent."""
+    DELIVERY_STATE_SUPERSEDED: _DeliveryState.ValueType  # 5
+    """The alert's state changed again before it was due: nothing is sent."""
 
 class DeliveryState(_DeliveryState, metaclass=_DeliveryStateEnumTypeWrapper):
     """Where a delivery stands."""
@@ -45,6 +49,10 @@ DELIVERY_STATE_DELIVERED: DeliveryState.ValueType  # 2
 """The target took it."""
 DELIVERY_STATE_DEAD: DeliveryState.ValueType  # 3
 """It was given up; it can be retried by hand."""
+DELIVERY_STATE_FILTERED: DeliveryState.ValueType  # 4
+"""A rule or the target's own filter kept it back: nothing is sent."""
+DELIVERY_STATE_SUPERSEDED: DeliveryState.ValueType  # 5
+"""The alert's state changed again before it was due: nothing is sent."""
 Global___DeliveryState: _TypeAlias = DeliveryState  # noqa: Y015
 
 @_typing.final
@@ -66,6 +74,8 @@ class Delivery(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     NEXT_ATTEMPT_AT_FIELD_NUMBER: _builtins.int
     DELIVERED_AT_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
+    RECEIPT_FIELD_NUMBER: _builtins.int
     delivery_id: _builtins.int
     """The delivery's identity."""
     event_id: _builtins.str
@@ -86,6 +96,10 @@ class Delivery(_message.Message):
     """What came of the last attempt, for a person; empty before the first."""
     last_status_code: _builtins.int
     """The HTTP status of the last attempt; 0 when there was no answer."""
+    decision: _builtins.str
+    """Why it is held back, was filtered or superseded, for a person; empty when it was to be sent at once."""
+    receipt: _builtins.str
+    """What the receiver calls that which the delivery made there, such as the time stamp of a Slack message; often empty."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When the delivery was ordered."""
@@ -114,10 +128,12 @@ class Delivery(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         next_attempt_at: _timestamp_pb2.Timestamp | None = ...,
         delivered_at: _timestamp_pb2.Timestamp | None = ...,
+        decision: _builtins.str = ...,
+        receipt: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "delivered_at", b"delivered_at", "next_attempt_at", b"next_attempt_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_name", b"alert_name", "attempts", b"attempts", "created_at", b"created_at", "delivered_at", b"delivered_at", "delivery_id", b"delivery_id", "event_id", b"event_id", "fingerprint", b"fingerprint", "kind", b"kind", "last_result", b"last_result", "last_status_code", b"last_status_code", "next_attempt_at", b"next_attempt_at", "state", b"state", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_name", b"alert_name", "attempts", b"attempts", "created_at", b"created_at", "decision", b"decision", "delivered_at", b"delivered_at", "delivery_id", b"delivery_id", "event_id", b"event_id", "fingerprint", b"fingerprint", "kind", b"kind", "last_result", b"last_result", "last_status_code", b"last_status_code", "next_attempt_at", b"next_attempt_at", "receipt", b"receipt", "state", b"state", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

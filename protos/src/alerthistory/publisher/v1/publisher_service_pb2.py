@@ -28,15 +28,19 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n1alerthistory/publisher/v1/publisher_service.proto\x12\x19\x61lerthistory.publisher.v1\x1a!alerthistory/alert/v1/alert.proto\x1a(alerthistory/publisher/v1/delivery.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"p\n\x0bPublication\x12\x30\n\x05\x65vent\x18\x01 \x01(\x0b\x32!.alerthistory.alert.v1.AlertEvent\x12/\n\x07verdict\x18\x02 \x01(\x0b\x32\x1e.alerthistory.alert.v1.Verdict\"T\n\x14PublishAlertsRequest\x12<\n\x0cpublications\x18\x01 \x03(\x0b\x32&.alerthistory.publisher.v1.Publication\" \n\rPublishResult\x12\x0f\n\x07targets\x18\x01 \x03(\t\"R\n\x15PublishAlertsResponse\x12\x39\n\x07results\x18\x01 \x03(\x0b\x32(.alerthistory.publisher.v1.PublishResult\"n\n\x0e\x44\x65liveryFilter\x12\x37\n\x05state\x18\x01 \x01(\x0e\x32(.alerthistory.publisher.v1.DeliveryState\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x03 \x01(\t\"y\n\x15ListDeliveriesRequest\x12\x39\n\x06\x66ilter\x18\x01 \x01(\x0b\x32).alerthistory.publisher.v1.DeliveryFilter\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"j\n\x16ListDeliveriesResponse\x12\x37\n\ndeliveries\x18\x01 \x03(\x0b\x32#.alerthistory.publisher.v1.Delivery\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\".\n\x16RetryDeliveriesRequest\x12\x14\n\x0c\x64\x65livery_ids\x18\x01 \x03(\x03\"0\n\x17RetryDeliveriesResponse\x12\x15\n\rretried_count\x18\x01 \x01(\x03\"\x11\n\x0fGetStatsRequest\"\x86\x01\n\x0bTargetStats\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x11\n\tdelivered\x18\x02 \x01(\x03\x12\x0c\n\x04\x64\x65\x61\x64\x18\x03 \x01(\x03\x12\x0f\n\x07pending\x18\x04 \x01(\x03\x12\x35\n\x11last_delivered_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"K\n\x10GetStatsResponse\x12\x37\n\x07targets\x18\x01 \x03(\x0b\x32&.alerthistory.publisher.v1.TargetStats\"\x12\n\x10GetStatusRequest\"\xc9\x02\n\x11GetStatusResponse\x12\x0f\n\x07targets\x18\x01 \x01(\x05\x12\x17\n\x0f\x65nabled_targets\x18\x02 \x01(\x05\x12\x0f\n\x07pending\x18\x03 \x01(\x03\x12\x11\n\tdelivered\x18\x04 \x01(\x03\x12\x0c\n\x04\x64\x65\x61\x64\x18\x05 \x01(\x03\x12\x35\n\x12oldest_pending_age\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\nstarted_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x04mode\x18\x08 \x01(\x0e\x32).alerthistory.publisher.v1.PublishingMode\x12\x38\n\x14targets_refreshed_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp*t\n\x0ePublishingMode\x12\x1f\n\x1bPUBLISHING_MODE_UNSPECIFIED\x10\x00\x12\x1f\n\x1bPUBLISHING_MODE_INTELLIGENT\x10\x01\x12 \n\x1cPUBLISHING_MODE_METRICS_ONLY\x10\x02\x32\xc4\x04\n\x10PublisherService\x12r\n\rPublishAlerts\x12/.alerthistory.publisher.v1.PublishAlertsRequest\x1a\x30.alerthistory.publisher.v1.PublishAlertsResponse\x12u\n\x0eListDeliveries\x12\x30.alerthistory.publisher.v1.ListDeliveriesRequest\x1a\x31.alerthistory.publisher.v1.ListDeliveriesResponse\x12x\n\x0fRetryDeliveries\x12\x31.alerthistory.publisher.v1.RetryDeliveriesRequest\x1a\x32.alerthistory.publisher.v1.RetryDeliveriesResponse\x12\x63\n\x08GetStats\x12*.alerthistory.publisher.v1.GetStatsRequest\x1a+.alerthistory.publisher.v1.GetStatsResponse\x12\x66\n\tGetStatus\x12+.alerthistory.publisher.v1.GetStatusRequest\x1a,.alerthistory.publisher.v1.GetStatusResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n1alerthistory/publisher/v1/publisher_service.proto\x12\x19\x61lerthistory.publisher.v1\x1a!alerthistory/alert/v1/alert.proto\x1a(alerthistory/publisher/v1/delivery.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"p\n\x0bPublication\x12\x30\n\x05\x65vent\x18\x01 \x01(\x0b\x32!.alerthistory.alert.v1.AlertEvent\x12/\n\x07verdict\x18\x02 \x01(\x0b\x32\x1e.alerthistory.alert.v1.Verdict\"T\n\x14PublishAlertsRequest\x12<\n\x0cpublications\x18\x01 \x03(\x0b\x32&.alerthistory.publisher.v1.Publication\" \n\rPublishResult\x12\x0f\n\x07targets\x18\x01 \x03(\t\"R\n\x15PublishAlertsResponse\x12\x39\n\x07results\x18\x01 \x03(\x0b\x32(.alerthistory.publisher.v1.PublishResult\"|\n\x15\x45xplainPublishRequest\x12;\n\x0bpublication\x18\x01 \x01(\x0b\x32&.alerthistory.publisher.v1.Publication\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xae\x01\n\x12PublishExplanation\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x38\n\x06\x61\x63tion\x18\x02 \x01(\x0e\x32(.alerthistory.publisher.v1.PublishAction\x12\x12\n\ndecided_by\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12*\n\x06\x64ue_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"]\n\x16\x45xplainPublishResponse\x12\x43\n\x0c\x65xplanations\x18\x01 \x03(\x0b\x32-.alerthistory.publisher.v1.PublishExplanation\"\xf3\x01\n\x0e\x44\x65liveryFilter\x12\x37\n\x05state\x18\x01 \x01(\x0e\x32(.alerthistory.publisher.v1.DeliveryState\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x03 \x01(\t\x12\x31\n\rordered_since\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0eordered_before\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1c\n\x14last_result_contains\x18\x06 \x01(\t\"y\n\x15ListDeliveriesRequest\x12\x39\n\x06\x66ilter\x18\x01 \x01(\x0b\x32).alerthistory.publisher.v1.DeliveryFilter\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"j\n\x16ListDeliveriesResponse\x12\x37\n\ndeliveries\x18\x01 \x03(\x0b\x32#.alerthistory.publisher.v1.Delivery\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\".\n\x16RetryDeliveriesRequest\x12\x14\n\x0c\x64\x65livery_ids\x18\x01 \x03(\x03\"0\n\x17RetryDeliveriesResponse\x12\x15\n\rretried_count\x18\x01 \x01(\x03\"\x87\x01\n\x17ReplayDeliveriesRequest\x12\x39\n\x06\x66ilter\x18\x01 \x01(\x0b\x32).alerthistory.publisher.v1.DeliveryFilter\x12\x12\n\nis_dry_run\x18\x02 \x01(\x08\x12\x1d\n\x15\x64\x65liveries_per_second\x18\x03 \x01(\x01\"u\n\x18ReplayDeliveriesResponse\x12\x16\n\x0ereplayed_count\x18\x01 \x01(\x03\x12/\n\x0blast_due_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08has_more\x18\x03 \x01(\x08\"\x11\n\x0fGetStatsRequest\"\xa4\x02\n\x0bTargetStats\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x11\n\tdelivered\x18\x02 \x01(\x03\x12\x0c\n\x04\x64\x65\x61\x64\x18\x03 \x01(\x03\x12\x0f\n\x07pending\x18\x04 \x01(\x03\x12\x35\n\x11last_delivered_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x66iltered\x18\x06 \x01(\x03\x12\x12\n\nsuperseded\x18\x07 \x01(\x03\x12>\n\rbreaker_state\x18\x08 \x01(\x0e\x32\'.alerthistory.publisher.v1.BreakerState\x12\x36\n\x12\x62reaker_open_until\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"j\n\x10GetStatsResponse\x12\x37\n\x07targets\x18\x01 \x03(\x0b\x32&.alerthistory.publisher.v1.TargetStats\x12\x1d\n\x15recently_fired_alerts\x18\x02 \x01(\x03\"\x12\n\x10GetStatusRequest\"\x83\x03\n\x11GetStatusResponse\x12\x0f\n\x07targets\x18\x01 \x01(\x05\x12\x17\n\x0f\x65nabled_targets\x18\x02 \x01(\x05\x12\x0f\n\x07pending\x18\x03 \x01(\x03\x12\x11\n\tdelivered\x18\x04 \x01(\x03\x12\x0c\n\x04\x64\x65\x61\x64\x18\x05 \x01(\x03\x12\x35\n\x12oldest_pending_age\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\nstarted_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x04mode\x18\x08 \x01(\x0e\x32).alerthistory.publisher.v1.PublishingMode\x12\x38\n\x14targets_refreshed_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1f\n\x17is_kubernetes_available\x18\n \x01(\x08\x12\x17\n\x0ftarget_problems\x18\x0b \x01(\x05*\x9a\x01\n\rPublishAction\x12\x1e\n\x1aPUBLISH_ACTION_UNSPECIFIED\x10\x00\x12\x17\n\x13PUBLISH_ACTION_SEND\x10\x01\x12\x17\n\x13PUBLISH_ACTION_HOLD\x10\x02\x12\x19\n\x15PUBLISH_ACTION_FILTER\x10\x03\x12\x1c\n\x18PUBLISH_ACTION_SUPERSEDE\x10\x04*|\n\x0c\x42reakerState\x12\x1d\n\x19\x42REAKER_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x42REAKER_STATE_CLOSED\x10\x01\x12\x16\n\x12\x42REAKER_STATE_OPEN\x10\x02\x12\x1b\n\x17\x42REAKER_STATE_HALF_OPEN\x10\x03*t\n\x0ePublishingMode\x12\x1f\n\x1bPUBLISHING_MODE_UNSPECIFIED\x10\x00\x12\x1f\n\x1bPUBLISHING_MODE_INTELLIGENT\x10\x01\x12 \n\x1cPUBLISHING_MODE_METRICS_ONLY\x10\x02\x32\xb8\x06\n\x10PublisherService\x12r\n\rPublishAlerts\x12/.alerthistory.publisher.v1.PublishAlertsRequest\x1a\x30.alerthistory.publisher.v1.PublishAlertsResponse\x12u\n\x0e\x45xplainPublish\x12\x30.alerthistory.publisher.v1.ExplainPublishRequest\x1a\x31.alerthistory.publisher.v1.ExplainPublishResponse\x12u\n\x0eListDeliveries\x12\x30.alerthistory.publisher.v1.ListDeliveriesRequest\x1a\x31.alerthistory.publisher.v1.ListDeliveriesResponse\x12x\n\x0fRetryDeliveries\x12\x31.alerthistory.publisher.v1.RetryDeliveriesRequest\x1a\x32.alerthistory.publisher.v1.RetryDeliveriesResponse\x12{\n\x10ReplayDeliveries\x12\x32.alerthistory.publisher.v1.ReplayDeliveriesRequest\x1a\x33.alerthistory.publisher.v1.ReplayDeliveriesResponse\x12\x63\n\x08GetStats\x12*.alerthistory.publisher.v1.GetStatsRequest\x1a+.alerthistory.publisher.v1.GetStatsResponse\x12\x66\n\tGetStatus\x12+.alerthistory.publisher.v1.GetStatusRequest\x1a,.alerthistory.publisher.v1.GetStatusResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'alerthistory.publisher.v1.publisher_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PUBLISHINGMODE']._serialized_start=1566
-  _globals['_PUBLISHINGMODE']._serialized_end=1682
+  _globals['_PUBLISHACTION']._serialized_start=2603
+  _globals['_PUBLISHACTION']._serialized_end=2757
+  _globals['_BREAKERSTATE']._serialized_start=2759
+  _globals['_BREAKERSTATE']._serialized_end=2883
+  _globals['_PUBLISHINGMODE']._serialized_start=2885
+  _globals['_PUBLISHINGMODE']._serialized_end=3001
   _globals['_PUBLICATION']._serialized_start=222
   _globals['_PUBLICATION']._serialized_end=334
   _globals['_PUBLISHALERTSREQUEST']._serialized_start=336
@@ -45,26 +49,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PUBLISHRESULT']._serialized_end=454
   _globals['_PUBLISHALERTSRESPONSE']._serialized_start=456
   _globals['_PUBLISHALERTSRESPONSE']._serialized_end=538
-  _globals['_DELIVERYFILTER']._serialized_start=540
-  _globals['_DELIVERYFILTER']._serialized_end=650
-  _globals['_LISTDELIVERIESREQUEST']._serialized_start=652
-  _globals['_LISTDELIVERIESREQUEST']._serialized_end=773
-  _globals['_LISTDELIVERIESRESPONSE']._serialized_start=775
-  _globals['_LISTDELIVERIESRESPONSE']._serialized_end=881
-  _globals['_RETRYDELIVERIESREQUEST']._serialized_start=883
-  _globals['_RETRYDELIVERIESREQUEST']._serialized_end=929
-  _globals['_RETRYDELIVERIESRESPONSE']._serialized_start=931
-  _globals['_RETRYDELIVERIESRESPONSE']._serialized_end=979
-  _globals['_GETSTATSREQUEST']._serialized_start=981
-  _globals['_GETSTATSREQUEST']._serialized_end=998
-  _globals['_TARGETSTATS']._serialized_start=1001
-  _globals['_TARGETSTATS']._serialized_end=1135
-  _globals['_GETSTATSRESPONSE']._serialized_start=1137
-  _globals['_GETSTATSRESPONSE']._serialized_end=1212
-  _globals['_GETSTATUSREQUEST']._serialized_start=1214
-  _globals['_GETSTATUSREQUEST']._serialized_end=1232
-  _globals['_GETSTATUSRESPONSE']._serialized_start=1235
-  _globals['_GETSTATUSRESPONSE']._serialized_end=1564
-  _globals['_PUBLISHERSERVICE']._serialized_start=1685
-  _globals['_PUBLISHERSERVICE']._serialized_end=2265
+  _globals['_EXPLAINPUBLISHREQUEST']._serialized_start=540
+  _globals['_EXPLAINPUBLISHREQUEST']._serialized_end=664
+  _globals['_PUBLISHEXPLANATION']._serialized_start=667
+  _globals['_PUBLISHEXPLANATION']._serialized_end=841
+  _globals['_EXPLAINPUBLISHRESPONSE']._serialized_start=843
+  _globals['_EXPLAINPUBLISHRESPONSE']._serialized_end=936
+  _globals['_DELIVERYFILTER']._serialized_start=939
+  _globals['_DELIVERYFILTER']._serialized_end=1182
+  _globals['_LISTDELIVERIESREQUEST']._serialized_start=1184
+  _globals['_LISTDELIVERIESREQUEST']._serialized_end=1305
+  _globals['_LISTDELIVERIESRESPONSE']._serialized_start=1307
+  _globals['_LISTDELIVERIESRESPONSE']._serialized_end=1413
+  _globals['_RETRYDELIVERIESREQUEST']._serialized_start=1415
+  _globals['_RETRYDELIVERIESREQUEST']._serialized_end=1461
+  _globals['_RETRYDELIVERIESRESPONSE']._serialized_start=1463
+  _globals['_RETRYDELIVERIESRESPONSE']._serialized_end=1511
+  _globals['_REPLAYDELIVERIESREQUEST']._serialized_start=1514
+  _globals['_REPLAYDELIVERIESREQUEST']._serialized_end=1649
+  _globals['_REPLAYDELIVERIESRESPONSE']._serialized_start=1651
+  _globals['_REPLAYDELIVERIESRESPONSE']._serialized_end=1768
+  _globals['_GETSTATSREQUEST']._serialized_start=1770
+  _globals['_GETSTATSREQUEST']._serialized_end=1787
+  _globals['_TARGETSTATS']._serialized_start=1790
+  _globals['_TARGETSTATS']._serialized_end=2082
+  _globals['_GETSTATSRESPONSE']._serialized_start=2084
+  _globals['_GETSTATSRESPONSE']._serialized_end=2190
+  _globals['_GETSTATUSREQUEST']._serialized_start=2192
+  _globals['_GETSTATUSREQUEST']._serialized_end=2210
+  _globals['_GETSTATUSRESPONSE']._serialized_start=2213
+  _globals['_GETSTATUSRESPONSE']._serialized_end=2600
+  _globals['_PUBLISHERSERVICE']._serialized_start=3004
+  _globals['_PUBLISHERSERVICE']._serialized_end=3828
 # @@protoc_insertion_point(module_scope)

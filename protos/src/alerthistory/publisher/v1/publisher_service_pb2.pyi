@@ -23,6 +23,66 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _PublishAction:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PublishActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PublishAction.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PUBLISH_ACTION_UNSPECIFIED: _PublishAction.ValueType  # 0
+    """Never sent."""
+    PUBLISH_ACTION_SEND: _PublishAction.ValueType  # 1
+    """The target is told at once."""
+    PUBLISH_ACTION_HOLD: _PublishAction.ValueType  # 2
+    """The target is told later, unless the alert's state changes before."""
+    PUBLISH_ACTION_FILTER: _PublishAction.ValueType  # 3
+    """The target is not told."""
+    PUBLISH_ACTION_SUPERSEDE: _PublishAction.ValueType  # 4
+    """The target is not told, and neither is it told what was held back before: both are over."""
+
+class PublishAction(_PublishAction, metaclass=_PublishActionEnumTypeWrapper):
+    """What is done about an event at a target."""
+
+PUBLISH_ACTION_UNSPECIFIED: PublishAction.ValueType  # 0
+"""Never sent."""
+PUBLISH_ACTION_SEND: PublishAction.ValueType  # 1
+"""The target is told at once."""
+PUBLISH_ACTION_HOLD: PublishAction.ValueType  # 2
+"""The target is told later, unless the alert's state changes before."""
+PUBLISH_ACTION_FILTER: PublishAction.ValueType  # 3
+"""The target is not told."""
+PUBLISH_ACTION_SUPERSEDE: PublishAction.ValueType  # 4
+"""The target is not told, and neither is it told what was held back before: both are over."""
+Global___PublishAction: _TypeAlias = PublishAction  # noqa: Y015
+
+class _BreakerState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _BreakerStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BreakerState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    BREAKER_STATE_UNSPECIFIED: _BreakerState.ValueType  # 0
+    """Nothing was ever sent to it."""
+    BREAKER_STATE_CLOSED: _BreakerState.ValueType  # 1
+    """They pass."""
+    BREAKER_STATE_OPEN: _BreakerState.ValueType  # 2
+    """The target failed too often: they wait."""
+    BREAKER_STATE_HALF_OPEN: _BreakerState.ValueType  # 3
+    """One is let through, to see whether the target is back."""
+
+class BreakerState(_BreakerState, metaclass=_BreakerStateEnumTypeWrapper):
+    """Whether a target's circuit breaker lets deliveries through. It delays, and never drops."""
+
+BREAKER_STATE_UNSPECIFIED: BreakerState.ValueType  # 0
+"""Nothing was ever sent to it."""
+BREAKER_STATE_CLOSED: BreakerState.ValueType  # 1
+"""They pass."""
+BREAKER_STATE_OPEN: BreakerState.ValueType  # 2
+"""The target failed too often: they wait."""
+BREAKER_STATE_HALF_OPEN: BreakerState.ValueType  # 3
+"""One is let through, to see whether the target is back."""
+Global___BreakerState: _TypeAlias = BreakerState  # noqa: Y015
+
 class _PublishingMode:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -110,7 +170,7 @@ class PublishResult(_message.Message):
     TARGETS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def targets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The names of the targets that are told."""
+        """The names of the targets that are told, at once or later."""
 
     def __init__(
         self,
@@ -150,6 +210,102 @@ class PublishAlertsResponse(_message.Message):
 Global___PublishAlertsResponse: _TypeAlias = PublishAlertsResponse  # noqa: Y015
 
 @_typing.final
+class ExplainPublishRequest(_message.Message):
+    """Asks which targets would be told about an alert."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PUBLICATION_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def publication(self) -> Global___Publication:
+        """The event. Required, with at least the fingerprint, the kind, the alert's name and the labels."""
+
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp:
+        """The moment for which it is asked; unset: now."""
+
+    def __init__(
+        self,
+        *,
+        publication: Global___Publication | None = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "publication", b"publication"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "publication", b"publication"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainPublishRequest: _TypeAlias = ExplainPublishRequest  # noqa: Y015
+
+@_typing.final
+class PublishExplanation(_message.Message):
+    """What is done about an event at one target, and why."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARGET_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    DECIDED_BY_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    DUE_AT_FIELD_NUMBER: _builtins.int
+    target: _builtins.str
+    """The target's name."""
+    action: Global___PublishAction.ValueType
+    """What is done."""
+    decided_by: _builtins.str
+    """What decided: `rule NAME` for a filter rule, a part of the target's configuration such as `filter.namespaces`, or
+    `default` when nothing was against it.
+    """
+    reason: _builtins.str
+    """Why, for a person."""
+    @_builtins.property
+    def due_at(self) -> _timestamp_pb2.Timestamp:
+        """When the target is told; unset when it is not."""
+
+    def __init__(
+        self,
+        *,
+        target: _builtins.str = ...,
+        action: Global___PublishAction.ValueType = ...,
+        decided_by: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        due_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["due_at", b"due_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "decided_by", b"decided_by", "due_at", b"due_at", "reason", b"reason", "target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PublishExplanation: _TypeAlias = PublishExplanation  # noqa: Y015
+
+@_typing.final
+class ExplainPublishResponse(_message.Message):
+    """Says what is done about an event."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPLANATIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def explanations(self) -> _containers.RepeatedCompositeFieldContainer[Global___PublishExplanation]:
+        """One entry per target, disabled ones included, in the order of their configuration."""
+
+    def __init__(
+        self,
+        *,
+        explanations: _abc.Iterable[Global___PublishExplanation] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["explanations", b"explanations"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainPublishResponse: _TypeAlias = ExplainPublishResponse  # noqa: Y015
+
+@_typing.final
 class DeliveryFilter(_message.Message):
     """Which deliveries are wanted; unset fields do not restrict."""
 
@@ -158,22 +314,38 @@ class DeliveryFilter(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     TARGET_FIELD_NUMBER: _builtins.int
     FINGERPRINT_FIELD_NUMBER: _builtins.int
+    ORDERED_SINCE_FIELD_NUMBER: _builtins.int
+    ORDERED_BEFORE_FIELD_NUMBER: _builtins.int
+    LAST_RESULT_CONTAINS_FIELD_NUMBER: _builtins.int
     state: _delivery_pb2.DeliveryState.ValueType
     """Deliveries in this state."""
     target: _builtins.str
     """Deliveries to this target."""
     fingerprint: _builtins.str
     """Deliveries of this alert."""
+    last_result_contains: _builtins.str
+    """Deliveries whose last result contains this text, in any case of its letters."""
+    @_builtins.property
+    def ordered_since(self) -> _timestamp_pb2.Timestamp:
+        """Deliveries ordered at this moment or later."""
+
+    @_builtins.property
+    def ordered_before(self) -> _timestamp_pb2.Timestamp:
+        """Deliveries ordered before this moment."""
+
     def __init__(
         self,
         *,
         state: _delivery_pb2.DeliveryState.ValueType = ...,
         target: _builtins.str = ...,
         fingerprint: _builtins.str = ...,
+        ordered_since: _timestamp_pb2.Timestamp | None = ...,
+        ordered_before: _timestamp_pb2.Timestamp | None = ...,
+        last_result_contains: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ordered_before", b"ordered_before", "ordered_since", b"ordered_since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fingerprint", b"fingerprint", "state", b"state", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fingerprint", b"fingerprint", "last_result_contains", b"last_result_contains", "ordered_before", b"ordered_before", "ordered_since", b"ordered_since", "state", b"state", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -286,6 +458,70 @@ class RetryDeliveriesResponse(_message.Message):
 Global___RetryDeliveriesResponse: _TypeAlias = RetryDeliveriesResponse  # noqa: Y015
 
 @_typing.final
+class ReplayDeliveriesRequest(_message.Message):
+    """Asks to replay dead deliveries."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILTER_FIELD_NUMBER: _builtins.int
+    IS_DRY_RUN_FIELD_NUMBER: _builtins.int
+    DELIVERIES_PER_SECOND_FIELD_NUMBER: _builtins.int
+    is_dry_run: _builtins.bool
+    """Whether they are only counted."""
+    deliveries_per_second: _builtins.float
+    """How many become due per second, oldest first; 0 means 10. At most 1000."""
+    @_builtins.property
+    def filter(self) -> Global___DeliveryFilter:
+        """Which of them; its state is not looked at. An empty filter means all."""
+
+    def __init__(
+        self,
+        *,
+        filter: Global___DeliveryFilter | None = ...,
+        is_dry_run: _builtins.bool = ...,
+        deliveries_per_second: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deliveries_per_second", b"deliveries_per_second", "filter", b"filter", "is_dry_run", b"is_dry_run"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplayDeliveriesRequest: _TypeAlias = ReplayDeliveriesRequest  # noqa: Y015
+
+@_typing.final
+class ReplayDeliveriesResponse(_message.Message):
+    """Says what is replayed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPLAYED_COUNT_FIELD_NUMBER: _builtins.int
+    LAST_DUE_AT_FIELD_NUMBER: _builtins.int
+    HAS_MORE_FIELD_NUMBER: _builtins.int
+    replayed_count: _builtins.int
+    """How many deliveries are, or would be, pending again. At most 10 000 in one call; ask again for the rest."""
+    has_more: _builtins.bool
+    """Whether there are more."""
+    @_builtins.property
+    def last_due_at(self) -> _timestamp_pb2.Timestamp:
+        """When the last of them is due; unset when there is none."""
+
+    def __init__(
+        self,
+        *,
+        replayed_count: _builtins.int = ...,
+        last_due_at: _timestamp_pb2.Timestamp | None = ...,
+        has_more: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["last_due_at", b"last_due_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["has_more", b"has_more", "last_due_at", b"last_due_at", "replayed_count", b"replayed_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplayDeliveriesResponse: _TypeAlias = ReplayDeliveriesResponse  # noqa: Y015
+
+@_typing.final
 class GetStatsRequest(_message.Message):
     """Asks for counts."""
 
@@ -313,6 +549,10 @@ class TargetStats(_message.Message):
     DEAD_FIELD_NUMBER: _builtins.int
     PENDING_FIELD_NUMBER: _builtins.int
     LAST_DELIVERED_AT_FIELD_NUMBER: _builtins.int
+    FILTERED_FIELD_NUMBER: _builtins.int
+    SUPERSEDED_FIELD_NUMBER: _builtins.int
+    BREAKER_STATE_FIELD_NUMBER: _builtins.int
+    BREAKER_OPEN_UNTIL_FIELD_NUMBER: _builtins.int
     target: _builtins.str
     """The target's name."""
     delivered: _builtins.int
@@ -321,9 +561,19 @@ class TargetStats(_message.Message):
     """How many deliveries were given up."""
     pending: _builtins.int
     """How many deliveries wait for an attempt."""
+    filtered: _builtins.int
+    """How many deliveries were filtered."""
+    superseded: _builtins.int
+    """How many deliveries were superseded."""
+    breaker_state: Global___BreakerState.ValueType
+    """Whether its circuit breaker lets deliveries through, as the replica that changed it last saw it."""
     @_builtins.property
     def last_delivered_at(self) -> _timestamp_pb2.Timestamp:
         """When it took one last; unset when it never did."""
+
+    @_builtins.property
+    def breaker_open_until(self) -> _timestamp_pb2.Timestamp:
+        """Until when they wait, while it is open."""
 
     def __init__(
         self,
@@ -333,10 +583,14 @@ class TargetStats(_message.Message):
         dead: _builtins.int = ...,
         pending: _builtins.int = ...,
         last_delivered_at: _timestamp_pb2.Timestamp | None = ...,
+        filtered: _builtins.int = ...,
+        superseded: _builtins.int = ...,
+        breaker_state: Global___BreakerState.ValueType = ...,
+        breaker_open_until: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["last_delivered_at", b"last_delivered_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["breaker_open_until", b"breaker_open_until", "last_delivered_at", b"last_delivered_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dead", b"dead", "delivered", b"delivered", "last_delivered_at", b"last_delivered_at", "pending", b"pending", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["breaker_open_until", b"breaker_open_until", "breaker_state", b"breaker_state", "dead", b"dead", "delivered", b"delivered", "filtered", b"filtered", "last_delivered_at", b"last_delivered_at", "pending", b"pending", "superseded", b"superseded", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -349,6 +603,11 @@ class GetStatsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TARGETS_FIELD_NUMBER: _builtins.int
+    RECENTLY_FIRED_ALERTS_FIELD_NUMBER: _builtins.int
+    recently_fired_alerts: _builtins.int
+    """How many alerts were reported as firing within the last five minutes: whether the next such report is held back depends
+    on its target's `deduplication_window`.
+    """
     @_builtins.property
     def targets(self) -> _containers.RepeatedCompositeFieldContainer[Global___TargetStats]:
         """One entry per target that is configured or has deliveries, configured ones first and in their order."""
@@ -357,10 +616,11 @@ class GetStatsResponse(_message.Message):
         self,
         *,
         targets: _abc.Iterable[Global___TargetStats] | None = ...,
+        recently_fired_alerts: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["targets", b"targets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["recently_fired_alerts", b"recently_fired_alerts", "targets", b"targets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -398,6 +658,8 @@ class GetStatusResponse(_message.Message):
     STARTED_AT_FIELD_NUMBER: _builtins.int
     MODE_FIELD_NUMBER: _builtins.int
     TARGETS_REFRESHED_AT_FIELD_NUMBER: _builtins.int
+    IS_KUBERNETES_AVAILABLE_FIELD_NUMBER: _builtins.int
+    TARGET_PROBLEMS_FIELD_NUMBER: _builtins.int
     targets: _builtins.int
     """How many targets there are."""
     enabled_targets: _builtins.int
@@ -410,6 +672,10 @@ class GetStatusResponse(_message.Message):
     """How many deliveries were given up."""
     mode: Global___PublishingMode.ValueType
     """Whether alerts are published at all."""
+    is_kubernetes_available: _builtins.bool
+    """Whether targets are looked for in Kubernetes, and the last look was successful."""
+    target_problems: _builtins.int
+    """How many entries of the configuration cannot be used."""
     @_builtins.property
     def oldest_pending_age(self) -> _duration_pb2.Duration:
         """How long the oldest pending delivery has waited; unset when there is none."""
@@ -434,10 +700,12 @@ class GetStatusResponse(_message.Message):
         started_at: _timestamp_pb2.Timestamp | None = ...,
         mode: Global___PublishingMode.ValueType = ...,
         targets_refreshed_at: _timestamp_pb2.Timestamp | None = ...,
+        is_kubernetes_available: _builtins.bool = ...,
+        target_problems: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["oldest_pending_age", b"oldest_pending_age", "started_at", b"started_at", "targets_refreshed_at", b"targets_refreshed_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dead", b"dead", "delivered", b"delivered", "enabled_targets", b"enabled_targets", "mode", b"mode", "oldest_pending_age", b"oldest_pending_age", "pending", b"pending", "started_at", b"started_at", "targets", b"targets", "targets_refreshed_at", b"targets_refreshed_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dead", b"dead", "delivered", b"delivered", "enabled_targets", b"enabled_targets", "is_kubernetes_available", b"is_kubernetes_available", "mode", b"mode", "oldest_pending_age", b"oldest_pending_age", "pending", b"pending", "started_at", b"started_at", "target_problems", b"target_problems", "targets", b"targets", "targets_refreshed_at", b"targets_refreshed_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -40,6 +40,11 @@ class PublisherServiceStub:
                 request_serializer=alerthistory_dot_publisher_dot_v1_dot_publisher__service__pb2.PublishAlertsRequest.SerializeToString,
                 response_deserializer=alerthistory_dot_publisher_dot_v1_dot_publisher__service__pb2.PublishAlertsResponse.FromString,
                 _registered_method=True)
+        self.ExplainPublish = channel.unary_unary(
+                '/alerthistory.publisher.v1.PublisherService/ExplainPublish',
+                request_serializer=alerthistory_dot_publisher_dot_v1_dot_publisher__service__pb2.ExplainPublishRequest.SerializeToString,
+                response_deserializer=alerthistory_dot_publisher_dot_v1_dot_publisher__service__pb2.ExplainPublishResponse.FromString,
+                _registered_method=True)
         self.ListDeliveries = channel.unary_unary(
                 '/alerthistory.publisher.v1.PublisherService/ListDeliveries',
                 request_serializer=alerthistory_dot_publisher_dot_v1_dot_publisher__service__pb2.ListDeliveriesRequest.SerializeToString,
@@ -49,6 +54,11 @@ class PublisherServiceStub:
                 '/alerthistory.publisher.v1.PublisherService/RetryDeliveries',
                 request_serializer=alerthistory_dot_publisher_dot_v1_dot_publisher__service__pb2.RetryDeliveriesRequest.SerializeToString,
                 response_deserializer=alerthistory_dot_publisher_dot_v1_dot_publisher__service__pb2.RetryDeliveriesResponse.FromString,
+                _registered_method=True)
+        self.ReplayDeliveries = channel.unary_unary(
+                '/alerthistory.publisher.v1.PublisherService/ReplayDeliveries',
+                request_serializer=alerthistory_dot_publisher_dot_v1_dot_publisher__service__pb2.ReplayDeliveriesRequest.SerializeToString,
+                response_deserializer=alerthistory_dot_publisher_dot_v1_dot_publisher__service__pb2.ReplayDeliveriesResponse.FromString,
                 _registered_method=True)
         self.GetStats = channel.unary_unary(
                 '/alerthistory.publisher.v1.PublisherService/GetStats',
@@ -74,6 +84,13 @@ class PublisherServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExplainPublish(self, request, context):
+        """Say which targets would be told about an alert and why, or why not. Changes nothing and sends nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListDeliveries(self, request, context):
         """List deliveries, newest first.
         """
@@ -83,6 +100,13 @@ class PublisherServiceServicer:
 
     def RetryDeliveries(self, request, context):
         """Make dead deliveries pending again. Idempotent; other states are left alone.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplayDeliveries(self, request, context):
+        """Make all dead deliveries of a filter pending again, spread over time. Idempotent; with `is_dry_run` they are only counted.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -110,6 +134,11 @@ def add_PublisherServiceServicer_to_server(servicer, server):
                     request_deserializer=alerthistory_dot_publisher_dot_v1_dot_publisher__service__pb2.PublishAlertsRequest.FromString,
                     response_serializer=alerthistory_dot_publisher_dot_v1_dot_publisher__service__pb2.PublishAlertsResponse.SerializeToString,
             ),
+            'ExplainPublish': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainPublish,
+                    request_deserializer=alerthistory_dot_publisher_dot_v1_dot_publisher__service__pb2.ExplainPublishRequest.FromString,
+                    response_serializer=alerthistory_dot_publisher_dot_v1_dot_publisher__service__pb2.ExplainPublishResponse.SerializeToString,
+            ),
             'ListDeliveries': grpc.unary_unary_rpc_method_handler(
                     servicer.ListDeliveries,
                     request_deserializer=alerthistory_dot_publisher_dot_v1_dot_publisher__service__pb2.ListDeliveriesRequest.FromString,
@@ -119,6 +148,11 @@ def add_PublisherServiceServicer_to_server(servicer, server):
                     servicer.RetryDeliveries,
                     request_deserializer=alerthistory_dot_publisher_dot_v1_dot_publisher__service__pb2.RetryDeliveriesRequest.FromString,
                     response_serializer=alerthistory_dot_publisher_dot_v1_dot_publisher__service__pb2.RetryDeliveriesResponse.SerializeToString,
+            ),
+            'ReplayDeliveries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplayDeliveries,
+                    request_deserializer=alerthistory_dot_publisher_dot_v1_dot_publisher__service__pb2.ReplayDeliveriesRequest.FromString,
+                    response_serializer=alerthistory_dot_publisher_dot_v1_dot_publisher__service__pb2.ReplayDeliveriesResponse.SerializeToString,
             ),
             'GetStats': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStats,
@@ -159,6 +193,33 @@ class PublisherService:
             '/alerthistory.publisher.v1.PublisherService/PublishAlerts',
             alerthistory_dot_publisher_dot_v1_dot_publisher__service__pb2.PublishAlertsRequest.SerializeToString,
             alerthistory_dot_publisher_dot_v1_dot_publisher__service__pb2.PublishAlertsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainPublish(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/alerthistory.publisher.v1.PublisherService/ExplainPublish',
+            alerthistory_dot_publisher_dot_v1_dot_publisher__service__pb2.ExplainPublishRequest.SerializeToString,
+            alerthistory_dot_publisher_dot_v1_dot_publisher__service__pb2.ExplainPublishResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -213,6 +274,33 @@ class PublisherService:
             '/alerthistory.publisher.v1.PublisherService/RetryDeliveries',
             alerthistory_dot_publisher_dot_v1_dot_publisher__service__pb2.RetryDeliveriesRequest.SerializeToString,
             alerthistory_dot_publisher_dot_v1_dot_publisher__service__pb2.RetryDeliveriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplayDeliveries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/alerthistory.publisher.v1.PublisherService/ReplayDeliveries',
+            alerthistory_dot_publisher_dot_v1_dot_publisher__service__pb2.ReplayDeliveriesRequest.SerializeToString,
+            alerthistory_dot_publisher_dot_v1_dot_publisher__service__pb2.ReplayDeliveriesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -20,10 +20,14 @@ class PublisherServiceStub:
     """Order the delivery of events. OK means that one delivery per (event, target) is durable. Idempotent: an event that was
     ordered before orders nothing.
     """
+    ExplainPublish: _aio.UnaryUnaryMultiCallable[_publisher_service_pb2.ExplainPublishRequest, _publisher_service_pb2.ExplainPublishResponse]
+    """Say which targets would be told about an alert and why, or why not. Changes nothing and sends nothing."""
     ListDeliveries: _aio.UnaryUnaryMultiCallable[_publisher_service_pb2.ListDeliveriesRequest, _publisher_service_pb2.ListDeliveriesResponse]
     """List deliveries, newest first."""
     RetryDeliveries: _aio.UnaryUnaryMultiCallable[_publisher_service_pb2.RetryDeliveriesRequest, _publisher_service_pb2.RetryDeliveriesResponse]
     """Make dead deliveries pending again. Idempotent; other states are left alone."""
+    ReplayDeliveries: _aio.UnaryUnaryMultiCallable[_publisher_service_pb2.ReplayDeliveriesRequest, _publisher_service_pb2.ReplayDeliveriesResponse]
+    """Make all dead deliveries of a filter pending again, spread over time. Idempotent; with `is_dry_run` they are only counted."""
     GetStats: _aio.UnaryUnaryMultiCallable[_publisher_service_pb2.GetStatsRequest, _publisher_service_pb2.GetStatsResponse]
     """Count the deliveries of every target."""
     GetStatus: _aio.UnaryUnaryMultiCallable[_publisher_service_pb2.GetStatusRequest, _publisher_service_pb2.GetStatusResponse]
@@ -43,6 +47,14 @@ class PublisherServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def ExplainPublish(
+        self,
+        request: _publisher_service_pb2.ExplainPublishRequest,
+        context: _aio.ServicerContext[_publisher_service_pb2.ExplainPublishRequest, _abc.Awaitable[_publisher_service_pb2.ExplainPublishResponse]],
+    ) -> _abc.Awaitable[_publisher_service_pb2.ExplainPublishResponse]:
+        """Say which targets would be told about an alert and why, or why not. Changes nothing and sends nothing."""
+
+    @_abc_1.abstractmethod
     def ListDeliveries(
         self,
         request: _publisher_service_pb2.ListDeliveriesRequest,
@@ -57,6 +69,14 @@ class PublisherServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_publisher_service_pb2.RetryDeliveriesRequest, _abc.Awaitable[_publisher_service_pb2.RetryDeliveriesResponse]],
     ) -> _abc.Awaitable[_publisher_service_pb2.RetryDeliveriesResponse]:
         """Make dead deliveries pending again. Idempotent; other states are left alone."""
+
+    @_abc_1.abstractmethod
+    def ReplayDeliveries(
+        self,
+        request: _publisher_service_pb2.ReplayDeliveriesRequest,
+        context: _aio.ServicerContext[_publisher_service_pb2.ReplayDeliveriesRequest, _abc.Awaitable[_publisher_service_pb2.ReplayDeliveriesResponse]],
+    ) -> _abc.Awaitable[_publisher_service_pb2.ReplayDeliveriesResponse]:
+        """Make all dead deliveries of a filter pending again, spread over time. Idempotent; with `is_dry_run` they are only counted."""
 
     @_abc_1.abstractmethod
     def GetStats(

@@ -24,13 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&alerthistory/publisher/v1/target.proto\x12\x19\x61lerthistory.publisher.v1\"p\n\x06Target\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x66ormat\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\t\x12\x12\n\nis_enabled\x18\x04 \x01(\x08\x12\x16\n\x0esends_resolved\x18\x05 \x01(\x08\x12\x0b\n\x03url\x18\x06 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&alerthistory/publisher/v1/target.proto\x12\x19\x61lerthistory.publisher.v1\"\xbf\x01\n\x06Target\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x66ormat\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\t\x12\x12\n\nis_enabled\x18\x04 \x01(\x08\x12\x16\n\x0esends_resolved\x18\x05 \x01(\x08\x12\x0b\n\x03url\x18\x06 \x01(\t\x12\x0e\n\x06source\x18\x07 \x01(\t\x12\x13\n\x0brate_limits\x18\x08 \x03(\t\x12\x13\n\x0b\x63oncurrency\x18\t \x01(\x05\x12\x13\n\x0b\x66ilter_json\x18\n \x01(\x0c\"0\n\rTargetProblem\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x0f\n\x07problem\x18\x02 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'alerthistory.publisher.v1.target_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TARGET']._serialized_start=69
-  _globals['_TARGET']._serialized_end=181
+  _globals['_TARGET']._serialized_start=70
+  _globals['_TARGET']._serialized_end=261
+  _globals['_TARGETPROBLEM']._serialized_start=263
+  _globals['_TARGETPROBLEM']._serialized_end=311
 # @@protoc_insertion_point(module_scope)

@@ -3,8 +3,10 @@
 isort:skip_file
 Where alerts are published to."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -28,6 +30,10 @@ class Target(_message.Message):
     IS_ENABLED_FIELD_NUMBER: _builtins.int
     SENDS_RESOLVED_FIELD_NUMBER: _builtins.int
     URL_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    RATE_LIMITS_FIELD_NUMBER: _builtins.int
+    CONCURRENCY_FIELD_NUMBER: _builtins.int
+    FILTER_JSON_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The target's identity: lower-case letters, digits and `-`."""
     format: _builtins.str
@@ -39,7 +45,17 @@ class Target(_message.Message):
     sends_resolved: _builtins.bool
     """Whether it is told about the end of alerts."""
     url: _builtins.str
-    """The whole address, as configured. The legacy interface shows it; it may hold a secret."""
+    """The address as it may be shown: user, password, the values of the query and long parts of the path are `***`."""
+    source: _builtins.str
+    """Where it is configured: `file`, `directory` or `kubernetes`, and the place there."""
+    concurrency: _builtins.int
+    """How many deliveries may be on their way to it at a time."""
+    filter_json: _builtins.bytes
+    """What of its configuration decides which alerts it is told: a JSON object; `{}` when nothing does."""
+    @_builtins.property
+    def rate_limits(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """How many deliveries it gets at most, such as `1 per 1 second`."""
+
     def __init__(
         self,
         *,
@@ -49,11 +65,41 @@ class Target(_message.Message):
         is_enabled: _builtins.bool = ...,
         sends_resolved: _builtins.bool = ...,
         url: _builtins.str = ...,
+        source: _builtins.str = ...,
+        rate_limits: _abc.Iterable[_builtins.str] | None = ...,
+        concurrency: _builtins.int = ...,
+        filter_json: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "format", b"format", "is_enabled", b"is_enabled", "name", b"name", "sends_resolved", b"sends_resolved", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "concurrency", b"concurrency", "filter_json", b"filter_json", "format", b"format", "is_enabled", b"is_enabled", "name", b"name", "rate_limits", b"rate_limits", "sends_resolved", b"sends_resolved", "source", b"source", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Target: _TypeAlias = Target  # noqa: Y015
+
+@_typing.final
+class TargetProblem(_message.Message):
+    """An entry of the configuration that cannot be used. What worked before stays in force."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    source: _builtins.str
+    """Where it is: `file`, `directory` or `kubernetes`, and the place there."""
+    problem: _builtins.str
+    """What is wrong, without anything secret."""
+    def __init__(
+        self,
+        *,
+        source: _builtins.str = ...,
+        problem: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["problem", b"problem", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TargetProblem: _TypeAlias = TargetProblem  # noqa: Y015

@@ -22,29 +22,42 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from alerthistory.alert.v1 import alert_pb2 as alerthistory_dot_alert_dot_v1_dot_alert__pb2
 from alerthistory.publisher.v1 import target_pb2 as alerthistory_dot_publisher_dot_v1_dot_target__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.alerthistory/publisher/v1/target_service.proto\x12\x19\x61lerthistory.publisher.v1\x1a&alerthistory/publisher/v1/target.proto\x1a\x1egoogle/protobuf/duration.proto\"\x14\n\x12ListTargetsRequest\"I\n\x13ListTargetsResponse\x12\x32\n\x07targets\x18\x01 \x03(\x0b\x32!.alerthistory.publisher.v1.Target\"\x17\n\x15RefreshTargetsRequest\"L\n\x16RefreshTargetsResponse\x12\x32\n\x07targets\x18\x01 \x03(\x0b\x32!.alerthistory.publisher.v1.Target\"c\n\x11TestTargetRequest\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x12\n\nalert_json\x18\x02 \x01(\x0c\x12*\n\x07timeout\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x82\x01\n\x12TestTargetResponse\x12\x14\n\x0cis_delivered\x18\x01 \x01(\x08\x12\x13\n\x0bstatus_code\x18\x02 \x01(\x05\x12\x30\n\rresponse_time\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07problem\x18\x04 \x01(\t2\xdf\x02\n\rTargetService\x12l\n\x0bListTargets\x12-.alerthistory.publisher.v1.ListTargetsRequest\x1a..alerthistory.publisher.v1.ListTargetsResponse\x12u\n\x0eRefreshTargets\x12\x30.alerthistory.publisher.v1.RefreshTargetsRequest\x1a\x31.alerthistory.publisher.v1.RefreshTargetsResponse\x12i\n\nTestTarget\x12,.alerthistory.publisher.v1.TestTargetRequest\x1a-.alerthistory.publisher.v1.TestTargetResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.alerthistory/publisher/v1/target_service.proto\x12\x19\x61lerthistory.publisher.v1\x1a!alerthistory/alert/v1/alert.proto\x1a&alerthistory/publisher/v1/target.proto\x1a\x1egoogle/protobuf/duration.proto\"\x14\n\x12ListTargetsRequest\"\x85\x01\n\x13ListTargetsResponse\x12\x32\n\x07targets\x18\x01 \x03(\x0b\x32!.alerthistory.publisher.v1.Target\x12:\n\x08problems\x18\x02 \x03(\x0b\x32(.alerthistory.publisher.v1.TargetProblem\" \n\x10GetTargetRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"F\n\x11GetTargetResponse\x12\x31\n\x06target\x18\x01 \x01(\x0b\x32!.alerthistory.publisher.v1.Target\"\x17\n\x15RefreshTargetsRequest\"\x88\x01\n\x16RefreshTargetsResponse\x12\x32\n\x07targets\x18\x01 \x03(\x0b\x32!.alerthistory.publisher.v1.Target\x12:\n\x08problems\x18\x02 \x03(\x0b\x32(.alerthistory.publisher.v1.TargetProblem\"c\n\x11TestTargetRequest\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x12\n\nalert_json\x18\x02 \x01(\x0c\x12*\n\x07timeout\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x82\x01\n\x12TestTargetResponse\x12\x14\n\x0cis_delivered\x18\x01 \x01(\x08\x12\x13\n\x0bstatus_code\x18\x02 \x01(\x05\x12\x30\n\rresponse_time\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07problem\x18\x04 \x01(\t\"\xd7\x01\n\x14PreviewTargetRequest\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x12\n\nalert_json\x18\x02 \x01(\x0c\x12/\n\x07verdict\x18\x03 \x01(\x0b\x32\x1e.alerthistory.alert.v1.Verdict\x12\x1b\n\x0etitle_template\x18\x04 \x01(\tH\x00\x88\x01\x01\x12!\n\x14\x64\x65scription_template\x18\x05 \x01(\tH\x01\x88\x01\x01\x42\x11\n\x0f_title_templateB\x17\n\x15_description_template\"\xc2\x01\n\x15PreviewTargetResponse\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\x0b\n\x03url\x18\x02 \x01(\t\x12N\n\x07headers\x18\x03 \x03(\x0b\x32=.alerthistory.publisher.v1.PreviewTargetResponse.HeadersEntry\x12\x0c\n\x04\x62ody\x18\x04 \x01(\x0c\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32\xbb\x04\n\rTargetService\x12l\n\x0bListTargets\x12-.alerthistory.publisher.v1.ListTargetsRequest\x1a..alerthistory.publisher.v1.ListTargetsResponse\x12\x66\n\tGetTarget\x12+.alerthistory.publisher.v1.GetTargetRequest\x1a,.alerthistory.publisher.v1.GetTargetResponse\x12u\n\x0eRefreshTargets\x12\x30.alerthistory.publisher.v1.RefreshTargetsRequest\x1a\x31.alerthistory.publisher.v1.RefreshTargetsResponse\x12i\n\nTestTarget\x12,.alerthistory.publisher.v1.TestTargetRequest\x1a-.alerthistory.publisher.v1.TestTargetResponse\x12r\n\rPreviewTarget\x12/.alerthistory.publisher.v1.PreviewTargetRequest\x1a\x30.alerthistory.publisher.v1.PreviewTargetResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'alerthistory.publisher.v1.target_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LISTTARGETSREQUEST']._serialized_start=149
-  _globals['_LISTTARGETSREQUEST']._serialized_end=169
-  _globals['_LISTTARGETSRESPONSE']._serialized_start=171
-  _globals['_LISTTARGETSRESPONSE']._serialized_end=244
-  _globals['_REFRESHTARGETSREQUEST']._serialized_start=246
-  _globals['_REFRESHTARGETSREQUEST']._serialized_end=269
-  _globals['_REFRESHTARGETSRESPONSE']._serialized_start=271
-  _globals['_REFRESHTARGETSRESPONSE']._serialized_end=347
-  _globals['_TESTTARGETREQUEST']._serialized_start=349
-  _globals['_TESTTARGETREQUEST']._serialized_end=448
-  _globals['_TESTTARGETRESPONSE']._serialized_start=451
-  _globals['_TESTTARGETRESPONSE']._serialized_end=581
-  _globals['_TARGETSERVICE']._serialized_start=584
-  _globals['_TARGETSERVICE']._serialized_end=935
+  _globals['_PREVIEWTARGETRESPONSE_HEADERSENTRY']._loaded_options = None
+  _globals['_PREVIEWTARGETRESPONSE_HEADERSENTRY']._serialized_options = b'8\001'
+  _globals['_LISTTARGETSREQUEST']._serialized_start=184
+  _globals['_LISTTARGETSREQUEST']._serialized_end=204
+  _globals['_LISTTARGETSRESPONSE']._serialized_start=207
+  _globals['_LISTTARGETSRESPONSE']._serialized_end=340
+  _globals['_GETTARGETREQUEST']._serialized_start=342
+  _globals['_GETTARGETREQUEST']._serialized_end=374
+  _globals['_GETTARGETRESPONSE']._serialized_start=376
+  _globals['_GETTARGETRESPONSE']._serialized_end=446
+  _globals['_REFRESHTARGETSREQUEST']._serialized_start=448
+  _globals['_REFRESHTARGETSREQUEST']._serialized_end=471
+  _globals['_REFRESHTARGETSRESPONSE']._serialized_start=474
+  _globals['_REFRESHTARGETSRESPONSE']._serialized_end=610
+  _globals['_TESTTARGETREQUEST']._serialized_start=612
+  _globals['_TESTTARGETREQUEST']._serialized_end=711
+  _globals['_TESTTARGETRESPONSE']._serialized_start=714
+  _globals['_TESTTARGETRESPONSE']._serialized_end=844
+  _globals['_PREVIEWTARGETREQUEST']._serialized_start=847
+  _globals['_PREVIEWTARGETREQUEST']._serialized_end=1062
+  _globals['_PREVIEWTARGETRESPONSE']._serialized_start=1065
+  _globals['_PREVIEWTARGETRESPONSE']._serialized_end=1259
+  _globals['_PREVIEWTARGETRESPONSE_HEADERSENTRY']._serialized_start=1213
+  _globals['_PREVIEWTARGETRESPONSE_HEADERSENTRY']._serialized_end=1259
+  _globals['_TARGETSERVICE']._serialized_start=1262
+  _globals['_TARGETSERVICE']._serialized_end=1833
 # @@protoc_insertion_point(module_scope)

@@ -3,6 +3,7 @@
 isort:skip_file
 Where alerts are published to."""
 
+from alerthistory.alert.v1 import alert_pb2 as _alert_pb2
 from alerthistory.publisher.v1 import target_pb2 as _target_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
@@ -44,22 +45,74 @@ class ListTargetsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TARGETS_FIELD_NUMBER: _builtins.int
+    PROBLEMS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def targets(self) -> _containers.RepeatedCompositeFieldContainer[_target_pb2.Target]:
         """The targets."""
+
+    @_builtins.property
+    def problems(self) -> _containers.RepeatedCompositeFieldContainer[_target_pb2.TargetProblem]:
+        """What of the configuration cannot be used."""
 
     def __init__(
         self,
         *,
         targets: _abc.Iterable[_target_pb2.Target] | None = ...,
+        problems: _abc.Iterable[_target_pb2.TargetProblem] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["targets", b"targets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["problems", b"problems", "targets", b"targets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListTargetsResponse: _TypeAlias = ListTargetsResponse  # noqa: Y015
+
+@_typing.final
+class GetTargetRequest(_message.Message):
+    """Asks for one target."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name. Required."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetTargetRequest: _TypeAlias = GetTargetRequest  # noqa: Y015
+
+@_typing.final
+class GetTargetResponse(_message.Message):
+    """Holds one target."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARGET_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def target(self) -> _target_pb2.Target:
+        """The target."""
+
+    def __init__(
+        self,
+        *,
+        target: _target_pb2.Target | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetTargetResponse: _TypeAlias = GetTargetResponse  # noqa: Y015
 
 @_typing.final
 class RefreshTargetsRequest(_message.Message):
@@ -85,18 +138,24 @@ class RefreshTargetsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TARGETS_FIELD_NUMBER: _builtins.int
+    PROBLEMS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def targets(self) -> _containers.RepeatedCompositeFieldContainer[_target_pb2.Target]:
         """The targets."""
+
+    @_builtins.property
+    def problems(self) -> _containers.RepeatedCompositeFieldContainer[_target_pb2.TargetProblem]:
+        """What of the configuration cannot be used."""
 
     def __init__(
         self,
         *,
         targets: _abc.Iterable[_target_pb2.Target] | None = ...,
+        problems: _abc.Iterable[_target_pb2.TargetProblem] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["targets", b"targets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["problems", b"problems", "targets", b"targets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -169,3 +228,106 @@ class TestTargetResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TestTargetResponse: _TypeAlias = TestTargetResponse  # noqa: Y015
+
+@_typing.final
+class PreviewTargetRequest(_message.Message):
+    """Asks what would be sent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARGET_FIELD_NUMBER: _builtins.int
+    ALERT_JSON_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    TITLE_TEMPLATE_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_TEMPLATE_FIELD_NUMBER: _builtins.int
+    target: _builtins.str
+    """The target's name. Required."""
+    alert_json: _builtins.bytes
+    """The alert, as an element of a webhook payload's `alerts`: a JSON object. Empty: one of our own."""
+    title_template: _builtins.str
+    """A template for the title, to be tried instead of the configured one; unset: the configured one."""
+    description_template: _builtins.str
+    """A template for the description, likewise."""
+    @_builtins.property
+    def verdict(self) -> _alert_pb2.Verdict:
+        """The verdict that goes with it; unset when there is none."""
+
+    def __init__(
+        self,
+        *,
+        target: _builtins.str = ...,
+        alert_json: _builtins.bytes = ...,
+        verdict: _alert_pb2.Verdict | None = ...,
+        title_template: _builtins.str | None = ...,
+        description_template: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_description_template", b"_description_template", "_title_template", b"_title_template", "description_template", b"description_template", "title_template", b"title_template", "verdict", b"verdict"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_description_template", b"_description_template", "_title_template", b"_title_template", "alert_json", b"alert_json", "description_template", b"description_template", "target", b"target", "title_template", b"title_template", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__description_template: _TypeAlias = _typing.Literal["description_template"]  # noqa: Y015
+    _WhichOneofArgType__description_template: _TypeAlias = _typing.Literal["_description_template", b"_description_template"]  # noqa: Y015
+    _WhichOneofReturnType__title_template: _TypeAlias = _typing.Literal["title_template"]  # noqa: Y015
+    _WhichOneofArgType__title_template: _TypeAlias = _typing.Literal["_title_template", b"_title_template"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__description_template) -> _WhichOneofReturnType__description_template | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__title_template) -> _WhichOneofReturnType__title_template | None: ...
+
+Global___PreviewTargetRequest: _TypeAlias = PreviewTargetRequest  # noqa: Y015
+
+@_typing.final
+class PreviewTargetResponse(_message.Message):
+    """Holds what would be sent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class HeadersEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    METHOD_FIELD_NUMBER: _builtins.int
+    URL_FIELD_NUMBER: _builtins.int
+    HEADERS_FIELD_NUMBER: _builtins.int
+    BODY_FIELD_NUMBER: _builtins.int
+    method: _builtins.str
+    """The HTTP method."""
+    url: _builtins.str
+    """The address as it may be shown."""
+    body: _builtins.bytes
+    """The body; secret values are `***`."""
+    @_builtins.property
+    def headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """The headers; secret values are `***`."""
+
+    def __init__(
+        self,
+        *,
+        method: _builtins.str = ...,
+        url: _builtins.str = ...,
+        headers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        body: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "headers", b"headers", "method", b"method", "url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewTargetResponse: _TypeAlias = PreviewTargetResponse  # noqa: Y015

@@ -40,6 +40,11 @@ class TargetServiceStub:
                 request_serializer=alerthistory_dot_publisher_dot_v1_dot_target__service__pb2.ListTargetsRequest.SerializeToString,
                 response_deserializer=alerthistory_dot_publisher_dot_v1_dot_target__service__pb2.ListTargetsResponse.FromString,
                 _registered_method=True)
+        self.GetTarget = channel.unary_unary(
+                '/alerthistory.publisher.v1.TargetService/GetTarget',
+                request_serializer=alerthistory_dot_publisher_dot_v1_dot_target__service__pb2.GetTargetRequest.SerializeToString,
+                response_deserializer=alerthistory_dot_publisher_dot_v1_dot_target__service__pb2.GetTargetResponse.FromString,
+                _registered_method=True)
         self.RefreshTargets = channel.unary_unary(
                 '/alerthistory.publisher.v1.TargetService/RefreshTargets',
                 request_serializer=alerthistory_dot_publisher_dot_v1_dot_target__service__pb2.RefreshTargetsRequest.SerializeToString,
@@ -49,6 +54,11 @@ class TargetServiceStub:
                 '/alerthistory.publisher.v1.TargetService/TestTarget',
                 request_serializer=alerthistory_dot_publisher_dot_v1_dot_target__service__pb2.TestTargetRequest.SerializeToString,
                 response_deserializer=alerthistory_dot_publisher_dot_v1_dot_target__service__pb2.TestTargetResponse.FromString,
+                _registered_method=True)
+        self.PreviewTarget = channel.unary_unary(
+                '/alerthistory.publisher.v1.TargetService/PreviewTarget',
+                request_serializer=alerthistory_dot_publisher_dot_v1_dot_target__service__pb2.PreviewTargetRequest.SerializeToString,
+                response_deserializer=alerthistory_dot_publisher_dot_v1_dot_target__service__pb2.PreviewTargetResponse.FromString,
                 _registered_method=True)
 
 
@@ -63,8 +73,16 @@ class TargetServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetTarget(self, request, context):
+        """Return one target. NOT_FOUND when there is none of this name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RefreshTargets(self, request, context):
-        """Read the configuration of the targets anew. FAILED_PRECONDITION when it is wrong; then the targets stay as they are.
+        """Read the configuration of the targets anew, here and in the other replicas. FAILED_PRECONDITION when a source as a whole
+        cannot be read or is wrong; then its targets stay as they are.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -78,6 +96,14 @@ class TargetServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PreviewTarget(self, request, context):
+        """Return what would be sent to a target about an alert, without its secrets. Sends nothing. NOT_FOUND when there is no such
+        target.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TargetServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -85,6 +111,11 @@ def add_TargetServiceServicer_to_server(servicer, server):
                     servicer.ListTargets,
                     request_deserializer=alerthistory_dot_publisher_dot_v1_dot_target__service__pb2.ListTargetsRequest.FromString,
                     response_serializer=alerthistory_dot_publisher_dot_v1_dot_target__service__pb2.ListTargetsResponse.SerializeToString,
+            ),
+            'GetTarget': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTarget,
+                    request_deserializer=alerthistory_dot_publisher_dot_v1_dot_target__service__pb2.GetTargetRequest.FromString,
+                    response_serializer=alerthistory_dot_publisher_dot_v1_dot_target__service__pb2.GetTargetResponse.SerializeToString,
             ),
             'RefreshTargets': grpc.unary_unary_rpc_method_handler(
                     servicer.RefreshTargets,
@@ -95,6 +126,11 @@ def add_TargetServiceServicer_to_server(servicer, server):
                     servicer.TestTarget,
                     request_deserializer=alerthistory_dot_publisher_dot_v1_dot_target__service__pb2.TestTargetRequest.FromString,
                     response_serializer=alerthistory_dot_publisher_dot_v1_dot_target__service__pb2.TestTargetResponse.SerializeToString,
+            ),
+            'PreviewTarget': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewTarget,
+                    request_deserializer=alerthistory_dot_publisher_dot_v1_dot_target__service__pb2.PreviewTargetRequest.FromString,
+                    response_serializer=alerthistory_dot_publisher_dot_v1_dot_target__service__pb2.PreviewTargetResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -125,6 +161,33 @@ class TargetService:
             '/alerthistory.publisher.v1.TargetService/ListTargets',
             alerthistory_dot_publisher_dot_v1_dot_target__service__pb2.ListTargetsRequest.SerializeToString,
             alerthistory_dot_publisher_dot_v1_dot_target__service__pb2.ListTargetsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTarget(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/alerthistory.publisher.v1.TargetService/GetTarget',
+            alerthistory_dot_publisher_dot_v1_dot_target__service__pb2.GetTargetRequest.SerializeToString,
+            alerthistory_dot_publisher_dot_v1_dot_target__service__pb2.GetTargetResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -179,6 +242,33 @@ class TargetService:
             '/alerthistory.publisher.v1.TargetService/TestTarget',
             alerthistory_dot_publisher_dot_v1_dot_target__service__pb2.TestTargetRequest.SerializeToString,
             alerthistory_dot_publisher_dot_v1_dot_target__service__pb2.TestTargetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewTarget(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/alerthistory.publisher.v1.TargetService/PreviewTarget',
+            alerthistory_dot_publisher_dot_v1_dot_target__service__pb2.PreviewTargetRequest.SerializeToString,
+            alerthistory_dot_publisher_dot_v1_dot_target__service__pb2.PreviewTargetResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -18,11 +18,19 @@ class TargetServiceStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListTargets: _aio.UnaryUnaryMultiCallable[_target_service_pb2.ListTargetsRequest, _target_service_pb2.ListTargetsResponse]
     """List all targets in the order of their configuration."""
+    GetTarget: _aio.UnaryUnaryMultiCallable[_target_service_pb2.GetTargetRequest, _target_service_pb2.GetTargetResponse]
+    """Return one target. NOT_FOUND when there is none of this name."""
     RefreshTargets: _aio.UnaryUnaryMultiCallable[_target_service_pb2.RefreshTargetsRequest, _target_service_pb2.RefreshTargetsResponse]
-    """Read the configuration of the targets anew. FAILED_PRECONDITION when it is wrong; then the targets stay as they are."""
+    """Read the configuration of the targets anew, here and in the other replicas. FAILED_PRECONDITION when a source as a whole
+    cannot be read or is wrong; then its targets stay as they are.
+    """
     TestTarget: _aio.UnaryUnaryMultiCallable[_target_service_pb2.TestTargetRequest, _target_service_pb2.TestTargetResponse]
     """Send a test alert to a target, marked as such, once and at once, and say what came of it. NOT_FOUND when there is no
     such target. Not idempotent: every call sends.
+    """
+    PreviewTarget: _aio.UnaryUnaryMultiCallable[_target_service_pb2.PreviewTargetRequest, _target_service_pb2.PreviewTargetResponse]
+    """Return what would be sent to a target about an alert, without its secrets. Sends nothing. NOT_FOUND when there is no such
+    target.
     """
 
 class TargetServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -37,12 +45,22 @@ class TargetServiceServicer(metaclass=_abc_1.ABCMeta):
         """List all targets in the order of their configuration."""
 
     @_abc_1.abstractmethod
+    def GetTarget(
+        self,
+        request: _target_service_pb2.GetTargetRequest,
+        context: _aio.ServicerContext[_target_service_pb2.GetTargetRequest, _abc.Awaitable[_target_service_pb2.GetTargetResponse]],
+    ) -> _abc.Awaitable[_target_service_pb2.GetTargetResponse]:
+        """Return one target. NOT_FOUND when there is none of this name."""
+
+    @_abc_1.abstractmethod
     def RefreshTargets(
         self,
         request: _target_service_pb2.RefreshTargetsRequest,
         context: _aio.ServicerContext[_target_service_pb2.RefreshTargetsRequest, _abc.Awaitable[_target_service_pb2.RefreshTargetsResponse]],
     ) -> _abc.Awaitable[_target_service_pb2.RefreshTargetsResponse]:
-        """Read the configuration of the targets anew. FAILED_PRECONDITION when it is wrong; then the targets stay as they are."""
+        """Read the configuration of the targets anew, here and in the other replicas. FAILED_PRECONDITION when a source as a whole
+        cannot be read or is wrong; then its targets stay as they are.
+        """
 
     @_abc_1.abstractmethod
     def TestTarget(
@@ -52,6 +70,16 @@ class TargetServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_target_service_pb2.TestTargetResponse]:
         """Send a test alert to a target, marked as such, once and at once, and say what came of it. NOT_FOUND when there is no
         such target. Not idempotent: every call sends.
+        """
+
+    @_abc_1.abstractmethod
+    def PreviewTarget(
+        self,
+        request: _target_service_pb2.PreviewTargetRequest,
+        context: _aio.ServicerContext[_target_service_pb2.PreviewTargetRequest, _abc.Awaitable[_target_service_pb2.PreviewTargetResponse]],
+    ) -> _abc.Awaitable[_target_service_pb2.PreviewTargetResponse]:
+        """Return what would be sent to a target about an alert, without its secrets. Sends nothing. NOT_FOUND when there is no such
+        target.
         """
 
 def add_TargetServiceServicer_to_server(servicer: TargetServiceServicer, server: _aio.Server) -> None: ...

@@ -43,12 +43,12 @@ class HttpSender:
             return answer
 
     async def _post(self, target: Target, parcel: Parcel, *, traceparent: str) -> Answer:
-        headers = {**dict(target.headers), **parcel.headers, **({"traceparent": traceparent} if traceparent else {})}
+        headers = {**parcel.headers, **({"traceparent": traceparent} if traceparent else {})}
         status, retry_after, excerpt = 0, "", bytearray()
         try:
             async with (
                 asyncio.timeout(target.timeout_s),
-                self._client.stream("POST", target.url, headers=headers, content=parcel.body) as response,
+                self._client.stream(parcel.method, parcel.url, headers=headers, content=parcel.body) as response,
             ):
                 status, retry_after = response.status_code, response.headers.get("retry-after", "")
                 await _read(response, excerpt)
@@ -56,7 +56,7 @@ class HttpSender:
             if not status:
                 return _failure(error, target)
         text = sanitised(excerpt.decode("utf-8", "replace"), target.secrets)
-        return Answer(status=status, retry_after=retry_after, text=text)
+        return Answer(status=status, retry_after=retry_after, text=text, content=bytes(excerpt))
 
 
 @asynccontextmanager

@@ -292,6 +292,7 @@ def _claimed(row: Row[Any]) -> Claim | None:
         delivery_id=row.id,
         target=row.target,
         attempt=row.attempts,
+        fence=row.attempts,
         publication=publication,
         ordered_at=Instant(row.ordered_at),
         give_up_at=Instant(row.give_up_at),

@@ -13,6 +13,8 @@ class DeliveryState(StrEnum):
     PENDING = "pending"
     DELIVERED = "delivered"
     DEAD = "dead"
+    FILTERED = "filtered"
+    SUPERSEDED = "superseded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,14 +37,20 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A delivery in the hands of one worker. *attempt* counts from 1 and fences: only the last claim records."""
+    """A delivery in the hands of one worker. *fence* counts claims: only the last one records.
+
+    *attempt* counts sends, this one included, from 1. *thread* is the receipt of the delivery that told of the
+    beginning of the same episode, empty when there is none.
+    """
 
     delivery_id: int
     target: str
     attempt: int
+    fence: int
     publication: Publication
     ordered_at: Instant
     give_up_at: Instant
+    thread: str = ""
 
     @property
     def webhook_id(self) -> str:

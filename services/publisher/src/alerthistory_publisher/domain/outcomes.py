@@ -1,7 +1,7 @@
 """What an attempt's answer means, and what happens next."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import NamedTuple
@@ -31,12 +31,18 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What the receiver answered, or why there is no answer: then *status* is 0 and *outcome* says what that means."""
+    """What the receiver answered, or why there is no answer: then *status* is 0 and *outcome* says what that means.
+
+    ``text`` is safe to be shown, ``content`` is the body as it came, at most 64 KiB. ``receipt`` is what the receiver
+    calls that which it made. With an ``outcome`` other than None the answer means that, whatever its status.
+    """
 
     status: int = 0
-    outcome: Outcome = Outcome.TRANSIENT
+    outcome: Outcome | None = None
     text: str = ""
     retry_after: str = ""
+    content: bytes = field(default=b"", repr=False)
+    receipt: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +55,7 @@ class Step:
     status: int = 0
     due_at: Instant | None = None
     delivered_at: Instant | None = None
+    receipt: str = ""
 
 
 class Result(NamedTuple):
@@ -61,8 +68,10 @@ class Result(NamedTuple):
 def outcome_of(answer: Answer) -> Outcome:
     """Return what *answer* means: 408 and 5xx pass, 429 asks for a pause, other 3xx and 4xx will never do."""
     status = answer.status
-    if not status:
+    if answer.outcome is not None:
         return answer.outcome
+    if not status:
+        return Outcome.TRANSIENT
     if 200 <= status < 300:
         return Outcome.DELIVERED
     if status == 429:
@@ -78,7 +87,12 @@ def next_step(claim: Claim, answer: Answer, *, now: Instant, backoff: Backoff) -
     result = result_of(answer)
     if outcome is Outcome.DELIVERED:
         return Step(
-            state=DeliveryState.DELIVERED, outcome=outcome, result=result, status=answer.status, delivered_at=now
+            state=DeliveryState.DELIVERED,
+            outcome=outcome,
+            result=result,
+            status=answer.status,
+            delivered_at=now,
+            receipt=answer.receipt,
         )
     if outcome is Outcome.PERMANENT:
         return Step(state=DeliveryState.DEAD, outcome=outcome, result=result, status=answer.status)

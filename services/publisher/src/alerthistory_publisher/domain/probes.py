@@ -49,6 +49,7 @@ def pack_probe(probe: AlertEvent, *, target: Target, now: Instant) -> Parcel:
         delivery_id=0,
         target=target.name,
         attempt=1,
+        fence=1,
         publication=Publication(event=probe),
         ordered_at=now,
         give_up_at=now,

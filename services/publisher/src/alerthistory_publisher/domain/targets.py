@@ -1,10 +1,15 @@
 """Targets: the receivers of alerts, as configured."""
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from urllib.parse import urlsplit
 
 from alerthistory_common.errors import FailedPreconditionError
+from alerthistory_publisher.domain.target_filters import TargetFilter
+
+DEDUPLICATION_WINDOW = timedelta(minutes=5)
+"""How long a second report that an alert fires is held back after the first, unless it is critical."""
 
 
 class PublishingMode(StrEnum):
@@ -16,7 +21,13 @@ class PublishingMode(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """One receiver. The address and the headers may hold secrets: they are shown to nobody, not even by ``repr``."""
+    """One receiver. The address, the headers, and every key may be secret: they are shown to nobody, nor by ``repr``.
+
+    ``rate_limits`` are texts such as ``1 per second``, all of which hold; None means those of the format.
+    ``concurrency`` 0 means the service's setting. ``signing_secrets`` sign what is sent after Standard Webhooks, each
+    with a signature of its own. ``channel`` is for Slack's ``chat.postMessage``. ``title`` and ``description`` are
+    Jinja2 templates, empty for the format's own words. ``source`` says where the target is configured.
+    """
 
     name: str
     format: str
@@ -26,6 +37,15 @@ class Target:
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     timeout_s: float = 10.0
     routing_key: str = field(default="", repr=False)
+    signing_secrets: tuple[str, ...] = field(default=(), repr=False)
+    channel: str = ""
+    title: str = ""
+    description: str = ""
+    filter: TargetFilter = field(default_factory=TargetFilter)
+    deduplication_window: timedelta = DEDUPLICATION_WINDOW
+    rate_limits: tuple[str, ...] | None = None
+    concurrency: int = 0
+    source: str = ""
 
     @property
     def address(self) -> str:
@@ -37,7 +57,7 @@ class Target:
     def secrets(self) -> tuple[str, ...]:
         """Return the texts that must not leak, the longest first."""
         parts = urlsplit(self.url)
-        values = [self.routing_key, *(value for _, value in self.headers)]
+        values = [self.routing_key, *self.signing_secrets, *(value for _, value in self.headers)]
         words = [word for value in values for word in value.split()]
         found = {self.url, parts.path, parts.query, parts.fragment, parts.netloc.rpartition("@")[0], *values, *words}
         return tuple(sorted((text for text in found if len(text) > _SHORT), key=len, reverse=True))

@@ -1,0 +1,43 @@
+"""When a target may be told: days of the week and times of the day, in a time zone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+_LOOK_AHEAD_DAYS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActiveTime:
+    """From ``start`` to ``end`` on each of ``days`` (0 is Monday), in ``zone``.
+
+    An ``end`` not after ``start`` lies on the next day; equal ones are a whole day.
+    """
+
+    days: frozenset[int]
+    start: time
+    end: time
+    zone: ZoneInfo
+
+    def _span(self, day: date) -> tuple[datetime, datetime]:
+        last = day if self.end > self.start else day + timedelta(days=1)
+        return (
+            datetime.combine(day, self.start, tzinfo=self.zone),
+            datetime.combine(last, self.end, tzinfo=self.zone),
+        )
+
+    def opens(self, at: datetime) -> datetime | None:
+        """Return *at* when it lies inside, else when it begins next; None when no day is named."""
+        today = at.astimezone(self.zone).date()
+        days = (today + timedelta(days=offset) for offset in range(-1, _LOOK_AHEAD_DAYS))
+        spans = (self._span(day) for day in days if day.weekday() in self.days)
+        return next((max(at, start) for start, end in spans if end > at), None)
+
+
+def next_active(times: Sequence[ActiveTime], at: datetime) -> datetime | None:
+    """Return *at* when one of *times* holds then, or there is none; else when the next one begins."""
+    if not times:
+        return at
+    openings = [moment for each in times if (moment := each.opens(at)) is not None]
+    return min(openings, default=None)
