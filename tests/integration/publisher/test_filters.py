@@ -7,7 +7,7 @@ import grpc
 import pytest
 from sqlalchemy import URL, text
 
-from alerthistory.publisher.v1 import filter_rule_pb2, filter_service_pb2
+from alerthistory.publisher.v1 import delivery_pb2, filter_rule_pb2, filter_service_pb2
 from alerthistory_common.alerts import EventKind, Fingerprint, Severity, Verdict
 from alerthistory_common.database import open_database
 from alerthistory_publisher.app import SCHEMA
@@ -104,10 +104,12 @@ async def test_noise_is_denied_and_counted_and_critical_is_not(bench: Bench, ops
         assert await publisher.publish(event(event_id="2"), verdict=by_rules) == [["ops"]]
         labelled = event(event_id="3", labels={"alertname": "A", "severity": "critical"})
         assert await publisher.publish(labelled, verdict=said()) == [["ops"]]
-        await add(publisher, "nothing at all", priority=1)
         doubtful = said(severity=Severity.CRITICAL, confidence=0.1)
         assert await publisher.publish(event(event_id="4"), verdict=doubtful) == [["ops"]]
+        await add(publisher, "nothing at all", priority=1)
         assert await publisher.publish(event(event_id="5")) == [[]]
+        (newest, *_) = await publisher.deliveries(state=delivery_pb2.DELIVERY_STATE_FILTERED)
+        assert (newest.event_id, newest.decision) == ("5", "rule nothing at all: it denies such alerts")
 
 
 async def test_a_rule_for_one_target_leaves_the_others_alone(bench: Bench, ops: Receiver, audit: Receiver) -> None:
@@ -135,9 +137,16 @@ async def test_an_end_beside_its_beginning_is_not_denied(bench: Bench, ops: Rece
     bench.configure({"name": "ops", "url": ops.url})
     critical = {"alertname": "A", "severity": "critical"}
     async with bench.publisher() as publisher:
-        await add(publisher, "nothing at all")
         pair = event(event_id="1", labels=critical), event(event_id="2", kind=EventKind.RESOLVED)
-        assert await publisher.publish(*pair) == [["ops"], ["ops"]]
+        assert await publisher.publish(*pair, verdict=said()) == [["ops"], ["ops"]]
+
+
+async def test_the_end_of_what_was_denied_is_not_told(bench: Bench, ops: Receiver) -> None:
+    bench.configure({"name": "ops", "url": ops.url})
+    async with bench.publisher() as publisher:
+        assert await publisher.publish(event(event_id="1"), verdict=said()) == [[]]
+        assert await publisher.publish(event(event_id="2", kind=EventKind.RESOLVED)) == [[]]
+        assert await publisher.publish(event(event_id="1"), event(event_id="2", kind=EventKind.RESOLVED)) == [[], []]
 
 
 async def test_what_was_ordered_is_told_again_whatever_the_rules_say_now(bench: Bench, ops: Receiver) -> None:
@@ -154,7 +163,8 @@ async def test_without_readable_rules_alerts_are_published(bench: Bench, ops: Re
     async with bench.publisher() as publisher:
         async with open_database(store_url, schema=SCHEMA) as database:
             await database.write(lambda connection: connection.execute(text("DROP TABLE filter_rules")))
-        assert await publisher.publish(event(), verdict=said()) == [["ops"]]
+        doubtful = said(severity=Severity.WARNING, confidence=0.1)
+        assert await publisher.publish(event(), verdict=doubtful) == [["ops"]]
         assert publisher.metric("alerthistory_publisher_unfiltered_total") == 1
         await publisher.delivered()
 

@@ -16,13 +16,16 @@ from alerthistory_common.errors import StoreUnavailableError
 from alerthistory_common.metrics import new_registry
 from alerthistory_common.telemetry import disabled
 from alerthistory_publisher.adapters.http_sender import open_sender
+from alerthistory_publisher.adapters.rate_limits import MovingWindows
 from alerthistory_publisher.adapters.store import SqlDeliveryStore
 from alerthistory_publisher.adapters.tables import deliveries
 from alerthistory_publisher.app import MIGRATIONS, SCHEMA
+from alerthistory_publisher.application.couriers import Courier
 from alerthistory_publisher.application.dispatch import Dispatcher
+from alerthistory_publisher.application.lanes import Lanes, breaker_rules
 from alerthistory_publisher.application.pauses import Pauses
 from alerthistory_publisher.application.targets import TargetDirectory
-from alerthistory_publisher.application.upkeep import keep_up
+from alerthistory_publisher.application.upkeep import Upkeep
 from alerthistory_publisher.domain.deliveries import (
     Claim,
     Delivery,
@@ -55,7 +58,12 @@ async def store(store_url: URL) -> AsyncIterator[SqlDeliveryStore]:
 def order(event_id: str = "1", *, target: str = "ops", fingerprint: str = "a", at: Instant = FIRED_AT) -> Order:
     told = event(event_id=event_id, fingerprint=Fingerprint(fingerprint), kind=EventKind.REFIRED, labels_json=b"\xff{")
     publication = Publication(event=told, verdict=verdict())
-    return Order(publication=publication, target=target, ordered_at=at, give_up_at=later(at, timedelta(days=1)))
+    give_up_at = later(at, timedelta(days=1))
+    return Order(publication=publication, target=target, ordered_at=at, due_at=at, give_up_at=give_up_at)
+
+
+def lanes() -> Lanes:
+    return Lanes(concurrency=8, ahead=8, rules=breaker_rules(open_s=30))
 
 
 async def claim(store: SqlDeliveryStore, *, slots: int = 8, now: Instant = FIRED_AT) -> list[Claim]:
@@ -160,19 +168,23 @@ async def test_a_result_that_waits_for_the_database_is_not_sent_again(store_url:
         await directory.refresh()
         dispatcher = Dispatcher(
             store,
-            sender,
+            Courier(sender, clock),
             directory,
             clock=clock,
             metrics=PublisherMetrics(new_registry()),
             pauses=Pauses(clock),
+            limits=MovingWindows(None),
+            lanes=lanes(),
             backoff=lambda _: timedelta(0),
-            concurrency=8,
-            ahead=8,
         )
         told = Publication(event=event())
         now = clock.now()
         await store.order(
-            [Order(publication=told, target="ops", ordered_at=now, give_up_at=later(now, timedelta(days=1)))]
+            [
+                Order(
+                    publication=told, target="ops", ordered_at=now, due_at=now, give_up_at=later(now, timedelta(days=1))
+                )
+            ]
         )
 
         async def is_waiting() -> bool:
@@ -211,7 +223,8 @@ async def test_upkeep_survives_a_defect(store_url: URL, ops: Receiver) -> None:
     await asyncio.to_thread(migrate.upgrade, store_url, schema=SCHEMA, scripts=MIGRATIONS)
     async with open_database(store_url, schema=SCHEMA) as database, asyncio.TaskGroup() as tasks:
         store, metrics = Broken(database), PublisherMetrics(new_registry())
-        keeping = tasks.create_task(keep_up(store, TargetDirectory(Given(ops)), clock=SystemClock(), metrics=metrics))
+        upkeep = Upkeep(store, TargetDirectory(Given(ops)), lanes(), clock=SystemClock(), metrics=metrics)
+        keeping = tasks.create_task(upkeep.run())
 
         async def is_asked() -> bool:
             return store.asked > 0
@@ -242,20 +255,20 @@ async def test_a_worker_killed_between_send_and_record_costs_one_repetition(stor
             directory.targets = (Target(name="ops", format="webhook", url=ops.url),)
             return Dispatcher(
                 over,
-                sender,
+                Courier(sender, Ahead(ahead)),
                 directory,
                 clock=Ahead(ahead),
                 metrics=PublisherMetrics(new_registry()),
                 pauses=Pauses(SystemClock()),
+                limits=MovingWindows(None),
+                lanes=lanes(),
                 backoff=lambda _: timedelta(0),
-                concurrency=8,
-                ahead=8,
             )
 
         told = Publication(event=event())
         now = SystemClock().now()
         give_up_at = later(now, timedelta(days=1))
-        await store.order([Order(publication=told, target="ops", ordered_at=now, give_up_at=give_up_at)])
+        await store.order([Order(publication=told, target="ops", ordered_at=now, due_at=now, give_up_at=give_up_at)])
         await _run_until_received(dispatcher(Forgetful(database)), ops, count=1)
         (left,) = await store.list_page(DeliveryFilter(), limit=9, before=None)
         assert left.state is DeliveryState.PENDING

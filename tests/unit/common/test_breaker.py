@@ -3,7 +3,7 @@
 import pytest
 from prometheus_client import CollectorRegistry
 
-from alerthistory_common.breaker import Breaker, BreakerRules, BreakerState
+from alerthistory_common.breaker import Breaker, BreakerMetrics, BreakerRules, BreakerState
 
 RULES = BreakerRules(window=10, min_calls=4, failures=0.5, slow=0.8, slow_s=2.0, open_s=10, max_open_s=35, trials=2)
 
@@ -33,7 +33,7 @@ def registry() -> CollectorRegistry:
 @pytest.fixture
 def breaker(hands: Hands, registry: CollectorRegistry) -> Breaker:
     """Return a closed breaker."""
-    return Breaker("test", RULES, registry=registry, monotonic=hands)
+    return Breaker(RULES, metrics=BreakerMetrics("test", registry), monotonic=hands)
 
 
 def call(breaker: Breaker, *, failed: bool = False, took_s: float = 0.1) -> bool:

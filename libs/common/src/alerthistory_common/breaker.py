@@ -36,6 +36,29 @@ class BreakerRules:
     trials: int = 2
 
 
+class BreakerMetrics:
+    """What is counted of the one breaker that is called *name*."""
+
+    def __init__(self, name: str, registry: CollectorRegistry) -> None:
+        self._state = Enum(
+            f"alerthistory_{name}_breaker_state",
+            "Whether calls are let through",
+            states=[each.value for each in BreakerState],
+            registry=registry,
+        )
+        self._refused = Counter(
+            f"alerthistory_{name}_breaker_refused_total", "Calls that were not let through", registry=registry
+        )
+
+    def became(self, state: BreakerState) -> None:
+        """Show the new *state*."""
+        self._state.state(state.value)
+
+    def refused(self) -> None:
+        """Count a call that was not let through."""
+        self._refused.inc()
+
+
 class _Call(NamedTuple):
     failed: bool
     is_slow: bool
@@ -46,13 +69,13 @@ class Breaker:
 
     def __init__(
         self,
-        name: str,
         rules: BreakerRules,
         *,
-        registry: CollectorRegistry,
+        metrics: BreakerMetrics | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._rules = rules
+        self._metrics = metrics
         self._monotonic = monotonic
         self._calls: deque[_Call] = deque(maxlen=rules.window)
         self._state = BreakerState.CLOSED
@@ -60,15 +83,6 @@ class Breaker:
         self._open_s = rules.open_s
         self._on_trial = 0
         self._passed = 0
-        self._shown = Enum(
-            f"alerthistory_{name}_breaker_state",
-            "Whether calls are let through",
-            states=[each.value for each in BreakerState],
-            registry=registry,
-        )
-        self._refused = Counter(
-            f"alerthistory_{name}_breaker_refused_total", "Calls that were not let through", registry=registry
-        )
 
     @property
     def state(self) -> BreakerState:
@@ -76,6 +90,11 @@ class Breaker:
         if self._state is BreakerState.OPEN and self._monotonic() >= self._open_until:
             self._begin_trial()
         return self._state
+
+    @property
+    def wait_s(self) -> float:
+        """How many seconds it stays open; 0.0 when it is not."""
+        return max(0.0, self._open_until - self._monotonic()) if self._state is BreakerState.OPEN else 0.0
 
     def admit(self) -> bool:
         """Whether a call may be made."""
@@ -85,7 +104,8 @@ class Breaker:
         if state is BreakerState.HALF_OPEN and self._on_trial + self._passed < self._rules.trials:
             self._on_trial += 1
             return True
-        self._refused.inc()
+        if self._metrics is not None:
+            self._metrics.refused()
         return False
 
     def record(self, *, failed: bool, took_s: float) -> None:
@@ -139,4 +159,5 @@ class Breaker:
 
     def _become(self, state: BreakerState) -> None:
         self._state = state
-        self._shown.state(state.value)
+        if self._metrics is not None:
+            self._metrics.became(state)

@@ -31,7 +31,7 @@ from alerthistory_classifier.domain.modes import configured
 from alerthistory_classifier.metrics import ClassifierMetrics, ModelMetrics
 from alerthistory_classifier.servicer import ClassifierServicer
 from alerthistory_classifier.settings import ClassifierSettings, ignored_legacy_mode
-from alerthistory_common.breaker import Breaker, BreakerRules
+from alerthistory_common.breaker import Breaker, BreakerMetrics, BreakerRules
 from alerthistory_common.clock import Clock, SystemClock
 from alerthistory_common.component import Component
 from alerthistory_common.database import database_url, open_database
@@ -133,13 +133,12 @@ async def _open_model(
         return
     metrics = ModelMetrics(host.registry)
     breaker = Breaker(
-        "classifier_llm",
         BreakerRules(
             failures=settings.llm_breaker_failures,
             slow_s=settings.llm_breaker_slow_s,
             open_s=settings.llm_breaker_open_s,
         ),
-        registry=host.registry,
+        metrics=BreakerMetrics("classifier_llm", host.registry),
     )
     sharing = OpinionRules(
         concurrency=settings.llm_concurrency,

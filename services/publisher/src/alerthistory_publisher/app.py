@@ -22,16 +22,20 @@ from alerthistory_common.schema_version import current_schema
 from alerthistory_common.settings import SettingsError
 from alerthistory_publisher.adapters import shared_pauses
 from alerthistory_publisher.adapters.http_sender import open_sender
+from alerthistory_publisher.adapters.rate_limits import MovingWindows
 from alerthistory_publisher.adapters.rules import SqlRuleStore
 from alerthistory_publisher.adapters.store import SqlDeliveryStore
 from alerthistory_publisher.adapters.targets_file import TargetsFile
+from alerthistory_publisher.application.couriers import Courier
 from alerthistory_publisher.application.dispatch import Dispatcher
 from alerthistory_publisher.application.filtering import Filtering
+from alerthistory_publisher.application.lanes import Lanes, breaker_rules
 from alerthistory_publisher.application.pauses import Pauses
+from alerthistory_publisher.application.planning import Planning
 from alerthistory_publisher.application.publish import Publishing
 from alerthistory_publisher.application.targets import TargetDirectory
 from alerthistory_publisher.application.testing import Testing
-from alerthistory_publisher.application.upkeep import keep_up
+from alerthistory_publisher.application.upkeep import Upkeep
 from alerthistory_publisher.domain.outcomes import Backoff, full_jitter
 from alerthistory_publisher.domain.targets import InvalidTargetsError
 from alerthistory_publisher.metrics import PublisherMetrics
@@ -66,31 +70,33 @@ async def open_publisher(
     ):
         store, metrics = SqlDeliveryStore(database), PublisherMetrics(host.registry)
         pauses = Pauses(clock)
-        filtering = Filtering(SqlRuleStore(database), store, metrics=metrics)
+        filtering = Filtering(SqlRuleStore(database), metrics=metrics)
+        max_age = timedelta(seconds=settings.max_age_s)
+        planning = Planning(store, directory, filtering, metrics=metrics, max_age=max_age)
+        lanes = Lanes(
+            concurrency=settings.target_concurrency,
+            ahead=settings.target_claims,
+            rules=breaker_rules(open_s=settings.breaker_open_s),
+        )
         dispatcher = Dispatcher(
             store,
-            sender,
+            Courier(sender, clock),
             directory,
             clock=clock,
             metrics=metrics,
             pauses=pauses,
+            limits=MovingWindows(redis),
+            lanes=lanes,
             backoff=backoff or full_jitter(random.random),
-            concurrency=settings.target_concurrency,
-            ahead=settings.target_claims,
         )
         publishing = Publishing(
-            store,
-            directory,
-            filtering,
-            clock=clock,
-            metrics=metrics,
-            max_age=timedelta(seconds=settings.max_age_s),
-            wake=dispatcher.wake,
+            store, directory, planning, clock=clock, metrics=metrics, max_age=max_age, wake=dispatcher.wake
         )
+        upkeep = Upkeep(store, directory, lanes, clock=clock, metrics=metrics)
 
         def register(server: grpc.aio.Server) -> tuple[str, ...]:
             publisher_service_pb2_grpc.add_PublisherServiceServicer_to_server(
-                PublisherServicer(publishing, directory, clock=clock), server
+                PublisherServicer(publishing, planning, directory, clock=clock), server
             )
             target_service_pb2_grpc.add_TargetServiceServicer_to_server(
                 TargetServicer(directory, Testing(directory, sender, clock=clock), clock=clock), server
@@ -108,7 +114,7 @@ async def open_publisher(
         ):
             background = [
                 tasks.create_task(dispatcher.run()),
-                tasks.create_task(keep_up(store, directory, clock=clock, metrics=metrics)),
+                tasks.create_task(upkeep.run()),
             ]
             try:
                 yield Component(

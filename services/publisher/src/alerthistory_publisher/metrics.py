@@ -1,6 +1,8 @@
 """The publisher's metrics. Target names come from the configuration: a closed set."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Enum, Gauge, Histogram
+
+from alerthistory_common.breaker import BreakerState
 
 
 class PublisherMetrics:
@@ -11,7 +13,10 @@ class PublisherMetrics:
             "alerthistory_publisher_events_total", "Events that were to be published", ["kind"], registry=registry
         )
         self.denied = Counter(
-            "alerthistory_publisher_denied_total", "Alerts kept from a target by a rule", ["target"], registry=registry
+            "alerthistory_publisher_denied_total",
+            "Alerts kept from a target by a rule, or by its own filter",
+            ["target"],
+            registry=registry,
         )
         self.unfiltered = Counter(
             "alerthistory_publisher_unfiltered_total",
@@ -49,3 +54,10 @@ class PublisherMetrics:
             "alerthistory_publisher_oldest_pending_seconds", "How long the oldest of them waits", registry=registry
         )
         self.dead = Gauge("alerthistory_publisher_dead_deliveries", "Deliveries that were given up", registry=registry)
+        self.breaker = Enum(
+            "alerthistory_publisher_breaker_state",
+            "Whether deliveries to the target are let through, as this replica sees it",
+            ["target"],
+            states=[each.value for each in BreakerState],
+            registry=registry,
+        )

@@ -1,11 +1,23 @@
 """What the publisher's use cases need from the outside."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Protocol
 
-from alerthistory_common.alerts import AlertEvent, Instant
-from alerthistory_publisher.domain.deliveries import Claim, Delivery, DeliveryFilter, Figures, Order, TargetFigures
+from alerthistory_common.alerts import AlertEvent, Fingerprint, Instant
+from alerthistory_publisher.domain.decisions import Beginning
+from alerthistory_publisher.domain.deliveries import (
+    BreakerStanding,
+    Claim,
+    Delivery,
+    DeliveryFilter,
+    DeliveryState,
+    Figures,
+    Order,
+    Replay,
+    TargetFigures,
+)
 from alerthistory_publisher.domain.filters import FilterRule
 from alerthistory_publisher.domain.outcomes import Answer, Result
 from alerthistory_publisher.domain.parcels import Parcel
@@ -14,11 +26,25 @@ from alerthistory_publisher.domain.targets import Target
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Room:
-    """How many more deliveries may go to a target now, and until when a claim on them lasts."""
+    """How many more deliveries may go to a target now, and until when a claim on them lasts.
+
+    ``is_threaded``: the end of an alert needs the receipt of its beginning.
+    """
 
     target: str
     slots: int
     leased_until: Instant
+    is_threaded: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """What is known of earlier orders: where those of the same (event id, target) stand, and the last delivery about a
+    firing of each (fingerprint, target).
+    """
+
+    ordered: Mapping[tuple[str, str], DeliveryState]
+    beginnings: Mapping[tuple[Fingerprint, str], Beginning]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +62,8 @@ class DeliveryStore(Protocol):
         """Keep *orders*, durably and in their order; those that are already kept are left alone."""
         ...
 
-    async def told(self, candidates: Sequence[tuple[AlertEvent, str]]) -> set[tuple[str, str]]:
-        """Return the (event id, target) of those *candidates* that were ordered, or that end what was ordered."""
+    async def past(self, candidates: Sequence[tuple[AlertEvent, str]]) -> Past:
+        """Return where what is ordered already stands, and the last beginnings that *candidates* may be the end of."""
         ...
 
     async def advance(self, results: Sequence[Result], rooms: Sequence[Room], *, now: Instant) -> Advance:
@@ -53,7 +79,20 @@ class DeliveryStore(Protocol):
         ...
 
     async def retry(self, delivery_ids: Sequence[int], *, now: Instant, give_up_at: Instant) -> int:
-        """Make those that are dead pending again; return how many."""
+        """Make those that are dead pending again; return how many. What is obsolete is superseded."""
+        ...
+
+    async def replay(
+        self,
+        wanted: DeliveryFilter,
+        *,
+        limit: int,
+        interval: timedelta,
+        now: Instant,
+        give_up_at: Instant,
+        is_dry_run: bool,
+    ) -> Replay:
+        """Make at most *limit* dead deliveries pending again, the oldest first and due one *interval* after another."""
         ...
 
     async def bury(self, targets: Sequence[str], *, now: Instant) -> int:
@@ -66,6 +105,14 @@ class DeliveryStore(Protocol):
 
     async def figures_by_target(self) -> list[TargetFigures]:
         """Return how many deliveries stand where, of each target that has any, by name."""
+        ...
+
+    async def recently_fired(self, since: Instant) -> int:
+        """Return how many alerts were ordered to be told as firing at *since* or later, of the 10 000 latest orders."""
+        ...
+
+    async def keep_breakers(self, seen: Mapping[str, BreakerStanding]) -> None:
+        """Keep how the targets' circuit breakers were seen last."""
         ...
 
 
@@ -82,6 +129,14 @@ class RuleStore(Protocol):
 
     async def delete(self, name: str, target: str) -> int:
         """Delete all rules of *name* for *target*; return how many there were."""
+        ...
+
+
+class RateLimits(Protocol):
+    """Counts what is sent to each target, over all replicas while they can talk to each other."""
+
+    async def acquire(self, target: str, limits: Sequence[str]) -> timedelta:
+        """Return zero when one more may be sent now, and count it; else how long to wait before asking again."""
         ...
 
 

@@ -22,13 +22,16 @@ from alerthistory.publisher.v1 import (
 )
 from alerthistory_common import alert_codec, paging
 from alerthistory_common.alerts import Fingerprint, Instant
+from alerthistory_common.breaker import BreakerState
 from alerthistory_common.clock import Clock
 from alerthistory_common.errors import FieldViolation, InvalidArgumentError, PageTokenMismatchError
 from alerthistory_common.telemetry import current_traceparent
 from alerthistory_publisher.application.filtering import Filtering
+from alerthistory_publisher.application.planning import Planning
 from alerthistory_publisher.application.publish import Publishing
 from alerthistory_publisher.application.targets import TargetDirectory
 from alerthistory_publisher.application.testing import TEST_TIMEOUT, Testing
+from alerthistory_publisher.domain.decisions import Action, Decision
 from alerthistory_publisher.domain.deliveries import Delivery, DeliveryFilter, DeliveryState, Publication, TargetFigures
 from alerthistory_publisher.domain.filters import DEFAULT_PRIORITY, FilterAction, FilterRule
 from alerthistory_publisher.domain.targets import PublishingMode, Target
@@ -41,10 +44,25 @@ _MAX_NAME = 1000
 _MAX_PRIORITY = 1000
 _MAX_CONDITIONS_BYTES = 64 * 1024
 _PAGE_SIZE = 50
+_REPLAY_RATE = 10.0
+_SLOWEST_REPLAY, _FASTEST_REPLAY = 0.01, 1000
 _STATES = {
     DeliveryState.PENDING: delivery_pb2.DELIVERY_STATE_PENDING,
     DeliveryState.DELIVERED: delivery_pb2.DELIVERY_STATE_DELIVERED,
     DeliveryState.DEAD: delivery_pb2.DELIVERY_STATE_DEAD,
+    DeliveryState.FILTERED: delivery_pb2.DELIVERY_STATE_FILTERED,
+    DeliveryState.SUPERSEDED: delivery_pb2.DELIVERY_STATE_SUPERSEDED,
+}
+_PUBLISH_ACTIONS = {
+    Action.SEND: publisher_service_pb2.PUBLISH_ACTION_SEND,
+    Action.HOLD: publisher_service_pb2.PUBLISH_ACTION_HOLD,
+    Action.FILTER: publisher_service_pb2.PUBLISH_ACTION_FILTER,
+    Action.SUPERSEDE: publisher_service_pb2.PUBLISH_ACTION_SUPERSEDE,
+}
+_BREAKERS = {
+    BreakerState.CLOSED: publisher_service_pb2.BREAKER_STATE_CLOSED,
+    BreakerState.OPEN: publisher_service_pb2.BREAKER_STATE_OPEN,
+    BreakerState.HALF_OPEN: publisher_service_pb2.BREAKER_STATE_HALF_OPEN,
 }
 _MODES = {
     PublishingMode.INTELLIGENT: publisher_service_pb2.PUBLISHING_MODE_INTELLIGENT,
@@ -62,8 +80,9 @@ _STATES_BACK = {value: key for key, value in _STATES.items()}
 class PublisherServicer(publisher_service_pb2_grpc.PublisherServiceServicer):
     """Orders deliveries and shows them."""
 
-    def __init__(self, publishing: Publishing, directory: TargetDirectory, *, clock: Clock) -> None:
+    def __init__(self, publishing: Publishing, planning: Planning, directory: TargetDirectory, *, clock: Clock) -> None:
         self._publishing = publishing
+        self._planning = planning
         self._directory = directory
         self._clock = clock
         self._started_at = clock.now()
@@ -78,6 +97,19 @@ class PublisherServicer(publisher_service_pb2_grpc.PublisherServiceServicer):
         told = await self._publishing.publish(_publications(request.publications))
         return publisher_service_pb2.PublishAlertsResponse(
             results=[publisher_service_pb2.PublishResult(targets=names) for names in told]
+        )
+
+    async def ExplainPublish(  # noqa: N802
+        self,
+        request: publisher_service_pb2.ExplainPublishRequest,
+        context: Context,
+    ) -> publisher_service_pb2.ExplainPublishResponse:
+        """Say what would be done about an event, and why; nothing is."""
+        (publication,) = _publications([request.publication])
+        now = alert_codec.instant(request.at) if request.HasField("at") else self._clock.now()
+        explained = await self._planning.explain(publication, now=now)
+        return publisher_service_pb2.ExplainPublishResponse(
+            explanations=[_explanation_message(target, decision) for target, decision in explained]
         )
 
     async def ListDeliveries(  # noqa: N802
@@ -105,6 +137,27 @@ class PublisherServicer(publisher_service_pb2_grpc.PublisherServiceServicer):
         count = await self._publishing.retry(request.delivery_ids)
         return publisher_service_pb2.RetryDeliveriesResponse(retried_count=count)
 
+    async def ReplayDeliveries(  # noqa: N802
+        self,
+        request: publisher_service_pb2.ReplayDeliveriesRequest,
+        context: Context,
+    ) -> publisher_service_pb2.ReplayDeliveriesResponse:
+        """Make the dead deliveries of a filter pending again, spread over time."""
+        rate = request.deliveries_per_second or _REPLAY_RATE
+        if not _SLOWEST_REPLAY <= rate <= _FASTEST_REPLAY:
+            description = f"must be {_SLOWEST_REPLAY} to {_FASTEST_REPLAY}"
+            violation = FieldViolation(field="deliveries_per_second", description=description)
+            raise InvalidArgumentError(f"deliveries_per_second {description}", violation)
+        replay = await self._publishing.replay(
+            _filter(request.filter), interval=timedelta(seconds=1 / rate), is_dry_run=request.is_dry_run
+        )
+        return publisher_service_pb2.ReplayDeliveriesResponse(
+            replayed_count=replay.count,
+            superseded_count=replay.superseded_count,
+            last_due_at=_optional_timestamp(replay.last_due_at),
+            has_more=replay.has_more,
+        )
+
     async def GetStats(  # noqa: N802
         self,
         request: publisher_service_pb2.GetStatsRequest,
@@ -112,7 +165,10 @@ class PublisherServicer(publisher_service_pb2_grpc.PublisherServiceServicer):
     ) -> publisher_service_pb2.GetStatsResponse:
         """Count the deliveries of every target."""
         found = await self._publishing.figures_by_target()
-        return publisher_service_pb2.GetStatsResponse(targets=[_stats_message(each) for each in found])
+        return publisher_service_pb2.GetStatsResponse(
+            targets=[_stats_message(each) for each in found],
+            recently_fired_alerts=await self._publishing.recently_fired(),
+        )
 
     async def GetStatus(  # noqa: N802
         self,
@@ -151,6 +207,15 @@ class TargetServicer(target_service_pb2_grpc.TargetServiceServicer):
     ) -> target_service_pb2.ListTargetsResponse:
         """Return all targets in the order of their configuration."""
         return target_service_pb2.ListTargetsResponse(targets=_target_messages(self._directory.targets))
+
+    async def GetTarget(  # noqa: N802
+        self,
+        request: target_service_pb2.GetTargetRequest,
+        context: Context,
+    ) -> target_service_pb2.GetTargetResponse:
+        """Return one target; NOT_FOUND when there is none of this name."""
+        (message,) = _target_messages([self._directory.get(request.name)])
+        return target_service_pb2.GetTargetResponse(target=message)
 
     async def RefreshTargets(  # noqa: N802
         self,
@@ -249,6 +314,9 @@ def _filter(message: publisher_service_pb2.DeliveryFilter) -> DeliveryFilter:
         state=_STATES_BACK.get(message.state),
         target=message.target or None,
         fingerprint=Fingerprint(message.fingerprint) if message.fingerprint else None,
+        ordered_since=alert_codec.instant(message.ordered_since) if message.HasField("ordered_since") else None,
+        ordered_before=alert_codec.instant(message.ordered_before) if message.HasField("ordered_before") else None,
+        last_result_contains=message.last_result_contains,
     )
 
 
@@ -277,6 +345,8 @@ def _delivery_message(delivery: Delivery) -> delivery_pb2.Delivery:
         created_at=alert_codec.timestamp(delivery.ordered_at),
         next_attempt_at=_optional_timestamp(delivery.next_attempt_at),
         delivered_at=_optional_timestamp(delivery.delivered_at),
+        decision=delivery.decision,
+        receipt=delivery.receipt,
     )
 
 
@@ -325,13 +395,28 @@ def _rule_message(rule: FilterRule) -> filter_rule_pb2.FilterRule:
     )
 
 
+def _explanation_message(target: Target, decision: Decision) -> publisher_service_pb2.PublishExplanation:
+    return publisher_service_pb2.PublishExplanation(
+        target=target.name,
+        action=_PUBLISH_ACTIONS[decision.action],
+        decided_by=decision.decided_by,
+        reason=decision.reason,
+        due_at=_optional_timestamp(decision.due_at),
+    )
+
+
 def _stats_message(figures: TargetFigures) -> publisher_service_pb2.TargetStats:
+    seen = figures.breaker
     return publisher_service_pb2.TargetStats(
         target=figures.target,
         delivered=figures.delivered,
         dead=figures.dead,
         pending=figures.pending,
         last_delivered_at=_optional_timestamp(figures.last_delivered_at),
+        filtered=figures.filtered,
+        superseded=figures.superseded,
+        breaker_state=publisher_service_pb2.BREAKER_STATE_UNSPECIFIED if seen is None else _BREAKERS[seen.state],
+        breaker_open_until=None if seen is None else _optional_timestamp(seen.open_until),
     )
 
 

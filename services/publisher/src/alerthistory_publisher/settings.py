@@ -34,6 +34,12 @@ class PublisherSettings(Settings):
         le=1000,
         description="How many deliveries to one target are claimed ahead at most, while it answers within 0.1 s.",
     )
+    breaker_open_s: float = Field(
+        30,
+        ge=0.1,
+        le=300,
+        description="Seconds for which a target is left alone that failed too often; doubled up to 5 min while it does.",
+    )
     max_age_s: float = Field(
         86_400, ge=1, le=30 * 86_400, description="Seconds after which a delivery that keeps failing is given up."
     )

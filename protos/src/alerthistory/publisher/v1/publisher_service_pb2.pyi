@@ -498,10 +498,13 @@ class ReplayDeliveriesResponse(_message.Message):
     REPLAYED_COUNT_FIELD_NUMBER: _builtins.int
     LAST_DUE_AT_FIELD_NUMBER: _builtins.int
     HAS_MORE_FIELD_NUMBER: _builtins.int
+    SUPERSEDED_COUNT_FIELD_NUMBER: _builtins.int
     replayed_count: _builtins.int
     """How many deliveries are, or would be, pending again. At most 10 000 in one call; ask again for the rest."""
     has_more: _builtins.bool
     """Whether there are more."""
+    superseded_count: _builtins.int
+    """How many are, or would be, superseded instead, because newer deliveries of the same alerts to the same targets were made."""
     @_builtins.property
     def last_due_at(self) -> _timestamp_pb2.Timestamp:
         """When the last of them is due; unset when there is none."""
@@ -512,10 +515,11 @@ class ReplayDeliveriesResponse(_message.Message):
         replayed_count: _builtins.int = ...,
         last_due_at: _timestamp_pb2.Timestamp | None = ...,
         has_more: _builtins.bool = ...,
+        superseded_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["last_due_at", b"last_due_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["has_more", b"has_more", "last_due_at", b"last_due_at", "replayed_count", b"replayed_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["has_more", b"has_more", "last_due_at", b"last_due_at", "replayed_count", b"replayed_count", "superseded_count", b"superseded_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

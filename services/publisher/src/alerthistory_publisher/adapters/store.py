@@ -1,38 +1,78 @@
 """Deliveries in SQL."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
 from hashlib import sha256
 from itertools import groupby
-from typing import Any
+from typing import Any, cast
 
 import structlog
-from sqlalchemy import ColumnElement, Row, Select, Text, delete, exists, func, literal_column, or_, select, update
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    FromClause,
+    LargeBinary,
+    Row,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    column,
+    delete,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    update,
+    values,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from alerthistory_common import bulk
 from alerthistory_common.alerts import AlertEvent, EventKind, Fingerprint, Instant
+from alerthistory_common.breaker import BreakerState
+from alerthistory_common.columns import EscapedText, escape
 from alerthistory_common.database import Database
 from alerthistory_publisher.adapters.content import decode, encode
-from alerthistory_publisher.adapters.tables import deliveries
+from alerthistory_publisher.adapters.tables import breakers, deliveries
+from alerthistory_publisher.domain.decisions import Beginning
 from alerthistory_publisher.domain.deliveries import (
+    BreakerStanding,
     Claim,
     Delivery,
     DeliveryFilter,
     DeliveryState,
     Figures,
     Order,
+    Replay,
     TargetFigures,
 )
-from alerthistory_publisher.domain.outcomes import Result
-from alerthistory_publisher.ports import Advance, Room
+from alerthistory_publisher.domain.outcomes import Result, later
+from alerthistory_publisher.ports import Advance, Past, Room
 
 _LOG = structlog.get_logger(__name__)
 _PENDING = DeliveryState.PENDING.value
+_DEAD = DeliveryState.DEAD.value
+_SUPERSEDED = DeliveryState.SUPERSEDED.value
+# What no claim will touch again, and nobody can revive.
+_OVER = [DeliveryState.DELIVERED.value, DeliveryState.FILTERED.value, _SUPERSEDED]
 # In the statement's text: with a parameter, a prepared statement's plan cannot use the indexes of what is pending.
 _IS_PENDING = literal_column(f"'{_PENDING}'", Text)
 _INSERT = bulk.insert(deliveries, tail="ON CONFLICT (event_id, target) DO NOTHING", without=("id", "delivered_at"))
-_RECORD = bulk.update(deliveries, "id", ["state", "last_result", "last_status", "due_at", "delivered_at"])
+_RECORD = bulk.update(
+    deliveries, "id", ["state", "attempts", "last_result", "last_status", "due_at", "delivered_at", "receipt"]
+)
 _BEGINNINGS = [kind.value for kind in EventKind if kind.is_firing]
+_REVIVE = bulk.update(deliveries, "id", ["state", "due_at", "give_up_at"])
+_BREAKERS = bulk.insert(
+    breakers, tail="ON CONFLICT (target) DO UPDATE SET state = excluded.state, open_until = excluded.open_until"
+)
+_RECENT_ROWS = 10_000
+# SQLite takes 32766 parameters in a statement, and each key is two.
+_KEYS_AT_ONCE = 10_000
 
 
 class SqlDeliveryStore:
@@ -41,32 +81,37 @@ class SqlDeliveryStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def order(self, orders: Sequence[Order]) -> None:
-        """Keep *orders*, durably and in their order; those that are already kept are left alone."""
-        rows = [_row(order) for order in orders]
-        await self._database.write(lambda connection: _INSERT.run(connection, rows))
-
-    async def told(self, candidates: Sequence[tuple[AlertEvent, str]]) -> set[tuple[str, str]]:
-        """Return the (event id, target) of those *candidates* that were ordered, or that end what was ordered."""
+    async def past(self, candidates: Sequence[tuple[AlertEvent, str]]) -> Past:
+        """Return where what is ordered already stands, and the last beginnings that *candidates* may be the end of."""
+        keys = list(dict.fromkeys((_hash(event.fingerprint), target) for event, target in candidates))
+        names = {(_hash(event.fingerprint), target): (event.fingerprint, target) for event, target in candidates}
         event_ids = {event.event_id for event, _ in candidates}
-        ended = {_hash(event.fingerprint) for event, _ in candidates if not event.kind.is_firing}
-        same = select(deliveries.c.event_id, deliveries.c.target).where(deliveries.c.event_id.in_(event_ids))
-        begun = (
-            select(deliveries.c.fp_hash, deliveries.c.target)
-            .where(deliveries.c.fp_hash.in_(ended), deliveries.c.kind.in_(_BEGINNINGS))
-            .distinct()
-        )
 
-        async def work(connection: AsyncConnection) -> set[tuple[str, str]]:
-            ordered = {(row.event_id, row.target) for row in await connection.execute(same)}
-            open_ones = {(row.fp_hash, row.target) for row in await connection.execute(begun)}
-            return ordered | {
-                (event.event_id, target)
-                for event, target in candidates
-                if not event.kind.is_firing and (_hash(event.fingerprint), target) in open_ones
-            }
+        async def work(connection: AsyncConnection) -> Past:
+            columns = (deliveries.c.event_id, deliveries.c.target, deliveries.c.state)
+            same = await connection.execute(
+                select(*columns).where(bulk.among(connection, deliveries.c.event_id, event_ids))
+            )
+            return Past(
+                ordered={(row.event_id, row.target): DeliveryState(row.state) for row in same},
+                beginnings={
+                    names[row.fp_hash, row.target]: _beginning(row)
+                    for row in await _last(connection, keys, _is_beginning)
+                },
+            )
 
         return await self._database.read(work)
+
+    async def order(self, orders: Sequence[Order]) -> None:
+        """Keep *orders*, durably and in their order; those that are already kept are left alone."""
+
+        async def work(connection: AsyncConnection) -> None:
+            over = await _supersede(connection, orders)
+            await _INSERT.run(
+                connection, [_row(each if each.supersedes in over else _made_after(each)) for each in orders]
+            )
+
+        await self._database.write(work)
 
     async def advance(self, results: Sequence[Result], rooms: Sequence[Room], *, now: Instant) -> Advance:
         """Keep what came of attempts, then claim due deliveries, in one transaction.
@@ -92,14 +137,33 @@ class SqlDeliveryStore:
         return [_delivery(row) for row in result]
 
     async def retry(self, delivery_ids: Sequence[int], *, now: Instant, give_up_at: Instant) -> int:
-        """Make those that are dead pending again; return how many."""
-        statement = (
-            update(deliveries)
-            .where(deliveries.c.id.in_(delivery_ids), deliveries.c.state == DeliveryState.DEAD.value)
-            .values(state=_PENDING, due_at=now.micros, give_up_at=give_up_at.micros)
-        )
-        result = await self._database.write(lambda connection: connection.execute(statement))
-        return result.rowcount
+        """Make those that are dead pending again; return how many. What is obsolete is superseded."""
+        chosen = deliveries.c.id.in_(delivery_ids)
+
+        async def work(connection: AsyncConnection) -> Replay:
+            return await _replay(connection, [chosen], limit=len(delivery_ids), now=now, give_up_at=give_up_at)
+
+        return (await self._database.write(work)).count
+
+    async def replay(
+        self,
+        wanted: DeliveryFilter,
+        *,
+        limit: int,
+        interval: timedelta,
+        now: Instant,
+        give_up_at: Instant,
+        is_dry_run: bool,
+    ) -> Replay:
+        """Make at most *limit* dead deliveries pending again, the oldest first and due one *interval* after another."""
+        conditions = _conditions(replace(wanted, state=None))
+
+        async def work(connection: AsyncConnection) -> Replay:
+            if is_dry_run:
+                return await _foreseen(connection, conditions, limit=limit, interval=interval, now=now)
+            return await _replay(connection, conditions, limit=limit, interval=interval, now=now, give_up_at=give_up_at)
+
+        return await self._database.write(work)
 
     async def bury(self, targets: Sequence[str], *, now: Instant) -> int:
         """Give up what is too old and waits for none of *targets*; return how many."""
@@ -117,9 +181,9 @@ class SqlDeliveryStore:
         return result.rowcount
 
     async def delete_before(self, moment: Instant, limit: int) -> int:
-        """Delete at most *limit* of what was delivered before *moment*; return how many.
+        """Delete at most *limit* of what was delivered, or decided against, before *moment*; return how many.
 
-        What told a target last of an alert that began to fire stays: its end is told where its beginning was.
+        What was decided last about the beginning of an alert stays: its end is told where its beginning was.
         """
         newer = deliveries.alias("newer")
         is_followed = exists().where(
@@ -128,8 +192,8 @@ class SqlDeliveryStore:
         old = (
             select(deliveries.c.id)
             .where(
-                deliveries.c.state == DeliveryState.DELIVERED.value,
-                deliveries.c.delivered_at < moment.micros,
+                deliveries.c.state.in_(_OVER),
+                func.coalesce(deliveries.c.delivered_at, deliveries.c.ordered_at) < moment.micros,
                 or_(deliveries.c.kind.not_in(_BEGINNINGS), is_followed),
             )
             .order_by(deliveries.c.id)
@@ -169,23 +233,112 @@ class SqlDeliveryStore:
             .group_by(deliveries.c.target, deliveries.c.state)
             .order_by(deliveries.c.target)
         )
-        rows = list(await self._database.read(lambda connection: connection.execute(statement)))
-        return [_target_figures(name, list(group)) for name, group in groupby(rows, key=lambda row: row.target)]
+
+        async def work(connection: AsyncConnection) -> list[TargetFigures]:
+            rows = list(await connection.execute(statement))
+            seen = {row.target: _breaker(row) for row in await connection.execute(select(breakers))}
+            by_name = groupby(rows, key=lambda row: row.target)
+            return [_target_figures(name, list(group), seen.get(name)) for name, group in by_name]
+
+        return await self._database.read(work)
+
+    async def recently_fired(self, since: Instant) -> int:
+        """Return how many alerts were ordered to be told as firing at *since* or later, of the 10 000 latest orders."""
+        latest = select(deliveries).order_by(deliveries.c.id.desc()).limit(_RECENT_ROWS).subquery()
+        statement = select(func.count(latest.c.fp_hash.distinct())).where(
+            latest.c.ordered_at >= since.micros, latest.c.kind.in_(_BEGINNINGS)
+        )
+        return await self._database.read(lambda connection: connection.scalar(statement)) or 0
+
+    async def keep_breakers(self, seen: Mapping[str, BreakerStanding]) -> None:
+        """Keep how the targets' circuit breakers were seen last."""
+        rows = [
+            {"target": name, "state": each.state.value, "open_until": _micros(each.open_until)}
+            for name, each in sorted(seen.items())
+        ]
+        await self._database.write(lambda connection: _BREAKERS.run(connection, rows))
+
+
+async def _last(
+    connection: AsyncConnection,
+    keys: Sequence[tuple[bytes, str]],
+    condition: Callable[[ReadOnlyColumnCollection[str, Any]], ColumnElement[bool]],
+) -> list[Row[Any]]:
+    """Return the newest row of each (hash, target) that meets *condition*; deliveries_by_alert finds them."""
+    found: list[Row[Any]] = []
+    for first in range(0, len(keys), _KEYS_AT_ONCE):
+        wanted, other = _wanted(connection, keys[first : first + _KEYS_AT_ONCE]), deliveries.alias("other")
+        newest = (
+            select(other.c.id)
+            .where(other.c.fp_hash == wanted.c.fp_hash, other.c.target == wanted.c.target, condition(other.c))
+            .order_by(other.c.id.desc())
+            .limit(1)
+            .scalar_subquery()
+        )
+        statement = select(deliveries).select_from(wanted.join(deliveries, deliveries.c.id == newest))
+        found += list(await connection.execute(statement))
+    return found
+
+
+def _wanted(connection: AsyncConnection, keys: Sequence[tuple[bytes, str]]) -> FromClause:
+    """Return *keys* as a table of hashes and targets; on PostgreSQL of arrays, whose statement is always the same."""
+    if connection.dialect.name == "postgresql":
+        hashes = bindparam(None, [key for key, _ in keys], type_=ARRAY(LargeBinary), unique=True)
+        targets = bindparam(None, [escape(target) for _, target in keys], type_=ARRAY(Text), unique=True)
+        arrays = func.unnest(hashes, targets)
+        return arrays.table_valued(column("fp_hash", LargeBinary), column("target", Text)).render_derived()
+    # SQLite names the columns of a CTE only.
+    listed = values(column("fp_hash", LargeBinary), column("target", EscapedText), name="wanted").data(list(keys))
+    return listed.cte("wanted")
+
+
+def _is_beginning(row: ReadOnlyColumnCollection[str, Any]) -> ColumnElement[bool]:
+    return cast("ColumnElement[bool]", row.kind.in_(_BEGINNINGS))
+
+
+def _is_acknowledged_beginning(row: ReadOnlyColumnCollection[str, Any]) -> ColumnElement[bool]:
+    return and_(row.kind.in_(_BEGINNINGS), row.receipt != "")
+
+
+async def _supersede(connection: AsyncConnection, orders: Sequence[Order]) -> set[int]:
+    """End what *orders* supersede and no worker has had, and return their ids."""
+    ids = [each.supersedes for each in orders if each.supersedes is not None]
+    if not ids:
+        return set()
+    ended = (
+        update(deliveries)
+        .where(deliveries.c.id.in_(ids), deliveries.c.state == _IS_PENDING, deliveries.c.fence == 0)
+        .values(state=_SUPERSEDED, last_result="not sent: the alert ended before")
+        .returning(deliveries.c.id)
+    )
+    return set(await connection.scalars(ended))
+
+
+def _made_after(order: Order) -> Order:
+    """Return *order* as one that is delivered, when what it was to supersede is on its way already."""
+    if order.supersedes is None:
+        return order
+    return replace(order, state=DeliveryState.PENDING, due_at=order.ordered_at, decision="")
 
 
 async def _record(connection: AsyncConnection, results: Sequence[Result]) -> set[int]:
     """Write results where their claims still hold, and return the ids of those deliveries."""
     columns = deliveries.c
     locked = await connection.execute(
-        select(columns.id, columns.attempts)
+        select(columns.id, columns.fence, columns.attempts)
         .where(columns.id.in_([each.claim.delivery_id for each in results]), columns.state == _IS_PENDING)
         .order_by(columns.id)
         .with_for_update()
     )
-    claimed = {(row.id, row.attempts) for row in locked}
-    rows = [_result(each) for each in results if (each.claim.delivery_id, each.claim.attempt) in claimed]
+    # A replica of the version before counts attempts only.
+    claimed = {(row.id, row.fence, row.attempts) for row in locked}
+    rows = [_result(each) for each in results if _fence(each.claim) in claimed]
     await _RECORD.run(connection, rows)
     return {row["id"] for row in rows}
+
+
+def _fence(claim: Claim) -> tuple[int, int, int]:
+    return claim.delivery_id, claim.fence, claim.attempt
 
 
 def _result(result: Result) -> dict[str, Any]:
@@ -193,10 +346,12 @@ def _result(result: Result) -> dict[str, Any]:
     return {
         "id": claim.delivery_id,
         "state": step.state.value,
+        "attempts": claim.attempt if step.is_attempt else claim.attempt - 1,
         "last_result": step.result,
         "last_status": step.status,
         "due_at": _micros(step.due_at),
         "delivered_at": _micros(step.delivered_at),
+        "receipt": step.receipt,
     }
 
 
@@ -207,17 +362,88 @@ async def _claim(connection: AsyncConnection, room: Room, now: Instant) -> list[
     statement = (
         update(deliveries)
         .where(deliveries.c.id.in_(chosen))
-        .values(attempts=deliveries.c.attempts + 1, due_at=room.leased_until.micros)
+        .values(attempts=deliveries.c.attempts + 1, fence=deliveries.c.fence + 1, due_at=room.leased_until.micros)
         .returning(*deliveries.c)
     )
     rows = list(await connection.execute(statement))
-    claims = {row.id: claim for row in rows if (claim := _claimed(row)) is not None}
+    threads = await _threads(connection, rows) if room.is_threaded else {}
+    claims = {row.id: claim for row in rows if (claim := _claimed(row, threads.get(row.fp_hash, ""))) is not None}
     unreadable = [row.id for row in rows if row.id not in claims and row.give_up_at < now.micros]
     if unreadable:
         reason = "gave up: no version that ran could read it"
         buried = update(deliveries).where(deliveries.c.id.in_(unreadable))
         await connection.execute(buried.values(state=DeliveryState.DEAD.value, due_at=None, last_result=reason))
     return list(claims.values())
+
+
+async def _threads(connection: AsyncConnection, rows: Sequence[Row[Any]]) -> dict[bytes, str]:
+    """Return the receipt of the beginning, by the alert's hash, for those of *rows* that tell of an end."""
+    keys = [(row.fp_hash, row.target) for row in rows if row.kind not in _BEGINNINGS]
+    return {row.fp_hash: row.receipt for row in await _last(connection, keys, _is_acknowledged_beginning)}
+
+
+async def _replay(
+    connection: AsyncConnection,
+    conditions: Sequence[ColumnElement[bool]],
+    *,
+    limit: int,
+    now: Instant,
+    give_up_at: Instant,
+    interval: timedelta = timedelta(0),
+) -> Replay:
+    """Make dead deliveries pending again, and end those after which a newer one of the same alert was delivered."""
+    ended = update(deliveries).where(deliveries.c.id.in_(_dead(conditions, is_obsolete=True).limit(limit)))
+    superseded = await connection.execute(
+        ended.values(state=_SUPERSEDED, decision="replay: a newer one was delivered since")
+    )
+    chosen = _dead(conditions, is_obsolete=False).limit(limit + 1).with_for_update(of=deliveries)
+    ids = list(await connection.scalars(chosen))
+    rows = [
+        {"id": each, "state": _PENDING, "due_at": due.micros, "give_up_at": later(give_up_at, interval * number).micros}
+        for number, each in enumerate(ids[:limit])
+        for due in [later(now, interval * number)]
+    ]
+    await _REVIVE.run(connection, rows)
+    return _replayed(len(ids), limit=limit, interval=interval, now=now, superseded=superseded.rowcount)
+
+
+async def _foreseen(
+    connection: AsyncConnection,
+    conditions: Sequence[ColumnElement[bool]],
+    *,
+    limit: int,
+    interval: timedelta,
+    now: Instant,
+) -> Replay:
+    """Return what ``_replay`` would do, without doing it."""
+    counts = [
+        await connection.scalar(select(func.count()).select_from(_dead(conditions, is_obsolete=each).subquery())) or 0
+        for each in (False, True)
+    ]
+    return _replayed(counts[0], limit=limit, interval=interval, now=now, superseded=counts[1])
+
+
+def _replayed(found: int, *, limit: int, interval: timedelta, now: Instant, superseded: int) -> Replay:
+    count = min(found, limit)
+    return Replay(
+        count=count,
+        superseded_count=superseded,
+        last_due_at=later(now, interval * (count - 1)) if count else None,
+        has_more=found > limit,
+    )
+
+
+def _dead(conditions: Sequence[ColumnElement[bool]], *, is_obsolete: bool) -> Select[tuple[int]]:
+    """Select the dead, oldest first, after which a newer one of the same alert was delivered, or the others."""
+    newer = deliveries.alias("newer")
+    is_followed = exists().where(
+        newer.c.fp_hash == deliveries.c.fp_hash,
+        newer.c.target == deliveries.c.target,
+        newer.c.id > deliveries.c.id,
+        newer.c.state == DeliveryState.DELIVERED.value,
+    )
+    followed = is_followed if is_obsolete else ~is_followed
+    return select(deliveries.c.id).where(deliveries.c.state == _DEAD, *conditions, followed).order_by(deliveries.c.id)
 
 
 def due(room: Room, now: Instant) -> Select[tuple[int]]:
@@ -258,6 +484,12 @@ def _conditions(wanted: DeliveryFilter) -> list[ColumnElement[bool]]:
         conditions.append(deliveries.c.target == wanted.target)
     if wanted.fingerprint is not None:
         conditions.append(deliveries.c.fp_hash == _hash(wanted.fingerprint))
+    if wanted.ordered_since is not None:
+        conditions.append(deliveries.c.ordered_at >= wanted.ordered_since.micros)
+    if wanted.ordered_before is not None:
+        conditions.append(deliveries.c.ordered_at < wanted.ordered_before.micros)
+    if wanted.last_result_contains:
+        conditions.append(deliveries.c.last_result.icontains(wanted.last_result_contains, autoescape=True))
     return conditions
 
 
@@ -271,17 +503,31 @@ def _row(order: Order) -> dict[str, Any]:
         "alert_name": event.alert_name,
         "kind": event.kind.value,
         "content": encode(order.publication),
-        "state": _PENDING,
+        "state": order.state.value,
         "attempts": 0,
+        "fence": 0,
         "ordered_at": order.ordered_at.micros,
         "give_up_at": order.give_up_at.micros,
-        "due_at": order.ordered_at.micros,
+        "due_at": order.due_at.micros,
         "last_result": "",
         "last_status": 0,
+        "decision": order.decision,
+        "receipt": "",
     }
 
 
-def _claimed(row: Row[Any]) -> Claim | None:
+def _beginning(row: Row[Any]) -> Beginning:
+    was_held = bool(row.decision) and row.due_at is not None
+    return Beginning(
+        delivery_id=row.id,
+        state=DeliveryState(row.state),
+        ordered_at=Instant(row.ordered_at),
+        due_at=Instant(row.due_at) if was_held else None,
+        is_held=was_held and row.state == _PENDING and row.fence == 0,
+    )
+
+
+def _claimed(row: Row[Any], thread: str) -> Claim | None:
     """Return the claim; None when its content is of another version: its lease runs out, and others may know better."""
     try:
         publication = decode(row.content)
@@ -292,10 +538,11 @@ def _claimed(row: Row[Any]) -> Claim | None:
         delivery_id=row.id,
         target=row.target,
         attempt=row.attempts,
-        fence=row.attempts,
+        fence=row.fence,
         publication=publication,
         ordered_at=Instant(row.ordered_at),
         give_up_at=Instant(row.give_up_at),
+        thread=thread,
     )
 
 
@@ -312,17 +559,26 @@ def _delivery(row: Row[Any]) -> Delivery:
         last_result=row.last_result,
         last_status_code=row.last_status,
         ordered_at=Instant(row.ordered_at),
-        next_attempt_at=None if row.due_at is None else Instant(row.due_at),
+        next_attempt_at=Instant(row.due_at) if row.due_at is not None and row.state == _PENDING else None,
         delivered_at=None if row.delivered_at is None else Instant(row.delivered_at),
+        decision=row.decision,
+        receipt=row.receipt,
     )
 
 
-def _target_figures(name: str, rows: Sequence[Row[Any]]) -> TargetFigures:
+def _breaker(row: Row[Any]) -> BreakerStanding:
+    return BreakerStanding(
+        state=BreakerState(row.state), open_until=None if row.open_until is None else Instant(row.open_until)
+    )
+
+
+def _target_figures(name: str, rows: Sequence[Row[Any]], breaker: BreakerStanding | None) -> TargetFigures:
     last = [row.last for row in rows if row.last is not None]
     return TargetFigures(
         target=name,
         **{row.state: row.number for row in rows},
         last_delivered_at=Instant(max(last)) if last else None,
+        breaker=breaker,
     )
 
 

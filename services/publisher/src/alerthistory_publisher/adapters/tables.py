@@ -17,7 +17,8 @@ from alerthistory_common.columns import EscapedText, JsonText
 
 METADATA = MetaData()
 
-# Times are microseconds since 1970. A lease is a ``due_at`` in the future; ``attempts`` counts claims, and fences.
+# Times are microseconds since 1970. A lease is a ``due_at`` in the future; ``fence`` counts claims. What was superseded
+# keeps the ``due_at`` until which it was held back.
 deliveries = Table(
     "deliveries",
     METADATA,
@@ -31,12 +32,15 @@ deliveries = Table(
     Column("content", LargeBinary, nullable=False),
     Column("state", String, nullable=False),
     Column("attempts", Integer, nullable=False),
+    Column("fence", Integer, nullable=False, server_default="0"),
     Column("ordered_at", BigInteger, nullable=False),
     Column("give_up_at", BigInteger, nullable=False),
     Column("due_at", BigInteger),
     Column("delivered_at", BigInteger),
     Column("last_result", EscapedText, nullable=False),
     Column("last_status", Integer, nullable=False),
+    Column("decision", EscapedText, nullable=False, server_default=""),
+    Column("receipt", EscapedText, nullable=False, server_default=""),
     UniqueConstraint("event_id", "target", name="deliveries_event_target"),
 )
 _pending = deliveries.c.state == "pending"
@@ -71,4 +75,13 @@ filter_rules = Table(
     Column("priority", Integer, nullable=False),
     Column("is_enabled", Boolean, nullable=False),
     Column("target", EscapedText, nullable=False),
+)
+
+# One row per target that was ever used.
+breakers = Table(
+    "breakers",
+    METADATA,
+    Column("target", EscapedText, primary_key=True),
+    Column("state", String, nullable=False),
+    Column("open_until", BigInteger),
 )

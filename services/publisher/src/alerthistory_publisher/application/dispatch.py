@@ -1,7 +1,6 @@
 """Deliver what is due: claim, send, record, with a bound per target, so that none can hold up another."""
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -12,10 +11,12 @@ from alerthistory_common.alerts import Instant
 from alerthistory_common.clock import Clock
 from alerthistory_common.crash_points import reach
 from alerthistory_common.errors import UnavailableError
-from alerthistory_publisher.application.lanes import Lane
+from alerthistory_publisher.application.couriers import Courier
+from alerthistory_publisher.application.lanes import Lane, Lanes
 from alerthistory_publisher.application.pauses import Pauses
 from alerthistory_publisher.application.targets import TargetDirectory
 from alerthistory_publisher.domain.deliveries import Claim, DeliveryState
+from alerthistory_publisher.domain.formats.choice import THREADED, limits_of
 from alerthistory_publisher.domain.outcomes import (
     Answer,
     Backoff,
@@ -27,10 +28,9 @@ from alerthistory_publisher.domain.outcomes import (
     outcome_of,
     pause_wanted,
 )
-from alerthistory_publisher.domain.parcels import pack
 from alerthistory_publisher.domain.targets import Target
 from alerthistory_publisher.metrics import PublisherMetrics
-from alerthistory_publisher.ports import Advance, DeliveryStore, Room, Sender
+from alerthistory_publisher.ports import Advance, DeliveryStore, RateLimits, Room
 
 _LOG = structlog.get_logger(__name__)
 _POLL_S = 1.0
@@ -43,30 +43,33 @@ _MAX_WAIT = timedelta(seconds=8)
 class Dispatcher:
     """Delivers until it is drained. Several may work on one store: leases and fences keep them apart.
 
+    A claim passes its target's turn, rate limits and circuit breaker; what waits there too long is handed back.
+
     One transaction after another records what was sent since the last one, and claims what comes next.
     """
 
     def __init__(
         self,
         store: DeliveryStore,
-        sender: Sender,
+        courier: Courier,
         directory: TargetDirectory,
         *,
         clock: Clock,
         metrics: PublisherMetrics,
         pauses: Pauses,
+        limits: RateLimits,
+        lanes: Lanes,
         backoff: Backoff,
-        concurrency: int,
-        ahead: int,
     ) -> None:
         self._store = store
-        self._sender = sender
+        self._courier = courier
         self._directory = directory
         self._clock = clock
         self._metrics = metrics
         self._pauses = pauses
+        self._limits = limits
+        self._lanes = lanes
         self._backoff = backoff
-        self._lanes: dict[str, Lane] = defaultdict(lambda: Lane(concurrency=concurrency, ahead=ahead))
         self._sends: set[asyncio.Task[None]] = set()
         self._results: list[Result] = []
         self._work = asyncio.Event()
@@ -121,6 +124,8 @@ class Dispatcher:
             await asyncio.sleep(_POLL_S)
         else:
             self._recorded(results, advance)
+            if results:
+                reach("publisher.recorded")
             return advance.claims
         return []
 
@@ -139,10 +144,15 @@ class Dispatcher:
 
     def _rooms(self, now: Instant) -> Iterable[Room]:
         for target in self._directory.enabled():
-            room = self._lanes[target.name].room
+            room = self._lanes.of(target).room
             if room and self._pauses.end(target.name, now) is None:
                 lease = timedelta(seconds=target.timeout_s) + _LEASE_RESERVE
-                yield Room(target=target.name, slots=room, leased_until=later(now, lease))
+                yield Room(
+                    target=target.name,
+                    slots=room,
+                    leased_until=later(now, lease),
+                    is_threaded=target.format in THREADED,
+                )
 
     async def _wait_for_work(self) -> None:
         if not self._results:
@@ -151,21 +161,26 @@ class Dispatcher:
                     await self._work.wait()
 
     def _start(self, claim: Claim, tasks: asyncio.TaskGroup) -> None:
-        self._lanes[claim.target].claimed += 1
-        send = tasks.create_task(self._deliver(claim, self._clock.now()))
+        target = self._directory.find(claim.target)
+        if target is None:
+            self._results.append(Result(claim, _postponed(self._clock.now(), "the target was disabled meanwhile")))
+            return
+        lane = self._lanes.of(target)
+        lane.claimed += 1
+        send = tasks.create_task(self._deliver(claim, target, lane, claimed_at=self._clock.now()))
         self._sends.add(send)
-        send.add_done_callback(lambda done: self._finish(done, claim.target))
+        send.add_done_callback(lambda done: self._finish(done, lane))
 
-    def _finish(self, send: asyncio.Task[None], target: str) -> None:
+    def _finish(self, send: asyncio.Task[None], lane: Lane) -> None:
         self._sends.discard(send)
-        self._lanes[target].claimed -= 1
+        lane.claimed -= 1
         self.wake()
 
-    async def _deliver(self, claim: Claim, claimed_at: Instant) -> None:
+    async def _deliver(self, claim: Claim, target: Target, lane: Lane, *, claimed_at: Instant) -> None:
         step = None
         try:
-            async with self._lanes[claim.target].turn:
-                step = self._too_late(claim, claimed_at) or await self._attempt(claim)
+            async with lane.turn:
+                step = await self._obstacle(target, lane, claimed_at) or await self._attempt(claim, target, lane)
         except asyncio.CancelledError:
             step = step or _postponed(self._clock.now(), "interrupted: the publisher stopped")
             raise
@@ -175,39 +190,53 @@ class Dispatcher:
             if step is not None:
                 self._results.append(Result(claim, step))
 
-    def _too_late(self, claim: Claim, claimed_at: Instant) -> Step | None:
+    async def _obstacle(self, target: Target, lane: Lane, claimed_at: Instant) -> Step | None:
+        """Wait for the rate limits; return how a claim is handed back that cannot be sent, None when it can."""
+        step = self._too_late(target, claimed_at)
+        while step is None and (wait := await self._limits.acquire(target.name, limits_of(target))):
+            now = self._clock.now()
+            if later(now, wait) > later(claimed_at, _MAX_WAIT):
+                return _postponed(later(now, wait), "waits: the target's rate limit is reached")
+            await asyncio.sleep(wait.total_seconds())
+            step = self._too_late(target, claimed_at)
+        if step is None and not lane.breaker.admit():
+            wait = timedelta(seconds=lane.breaker.wait_s)
+            return _postponed(later(self._clock.now(), wait), "waits: the target failed too often, and is left alone")
+        return step
+
+    def _too_late(self, target: Target, claimed_at: Instant) -> Step | None:
         """Return how a claim is handed back whose turn came too late; None when it may be sent."""
         now = self._clock.now()
         if self._is_draining:
             return _postponed(now, "interrupted: the publisher stopped")
-        if (paused_until := self._pauses.end(claim.target, now)) is not None:
+        if (paused_until := self._pauses.end(target.name, now)) is not None:
             return _postponed(paused_until, "waits: the target asked for a pause")
         if now > later(claimed_at, _MAX_WAIT):
             return _postponed(now, "waits: the target is slow")
         return None
 
-    async def _attempt(self, claim: Claim) -> Step:
-        now = self._clock.now()
-        target = self._directory.find(claim.target)
-        if target is None:
-            return _postponed(now, "the target was disabled meanwhile")
+    async def _attempt(self, claim: Claim, target: Target, lane: Lane) -> Step:
+        """Send; the breaker has admitted it, and learns what came of it."""
+        began = self._clock.now()
+        outcome = None
         try:
-            parcel = pack(claim, target=target, now=now)
-        except (ValueError, RecursionError):
-            unwritable = Answer(outcome=Outcome.PERMANENT, text=f"the alert cannot be written as {target.format}")
-            return next_step(claim, unwritable, now=now, backoff=self._backoff)
-        with self._metrics.duration.labels(target.name).time():
-            reach("publisher.sending")
-            answer = await self._sender.send(target, parcel)
-            reach("publisher.sent")
-        return self._judge(claim, target, answer, began=now)
+            with self._metrics.duration.labels(target.name).time():
+                reach("publisher.sending")
+                answer = await self._courier.deliver(claim, target)
+                reach("publisher.sent")
+            outcome = outcome_of(answer)
+            return self._judge(claim, target, answer)
+        finally:
+            took = timedelta(microseconds=self._clock.now().micros - began.micros)
+            if outcome is None:
+                lane.breaker.forget()
+            else:
+                lane.answered(outcome, took=took)
 
-    def _judge(self, claim: Claim, target: Target, answer: Answer, *, began: Instant) -> Step:
+    def _judge(self, claim: Claim, target: Target, answer: Answer) -> Step:
         now = self._clock.now()
         outcome = outcome_of(answer)
         self._metrics.attempts.labels(target.name, outcome.value).inc()
-        took = timedelta(microseconds=now.micros - began.micros)
-        self._lanes[target.name].answered(is_delivered=outcome is Outcome.DELIVERED, took=took)
         if outcome is Outcome.THROTTLED:
             self._pauses.begin(target.name, pause_wanted(answer, now=now))
         return next_step(claim, answer, now=now, backoff=self._backoff)
@@ -235,4 +264,4 @@ class Dispatcher:
 
 
 def _postponed(due_at: Instant, reason: str) -> Step:
-    return Step(state=DeliveryState.PENDING, outcome=Outcome.TRANSIENT, result=reason, due_at=due_at)
+    return Step(state=DeliveryState.PENDING, outcome=Outcome.TRANSIENT, result=reason, due_at=due_at, is_attempt=False)

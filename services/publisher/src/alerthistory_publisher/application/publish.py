@@ -1,24 +1,29 @@
 """Order deliveries, show them, and revive dead ones."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
+from alerthistory_common.breaker import BreakerState
 from alerthistory_common.clock import Clock
 from alerthistory_common.crash_points import reach
-from alerthistory_publisher.application.filtering import Filtering
+from alerthistory_publisher.application.planning import Planning
 from alerthistory_publisher.application.targets import TargetDirectory
 from alerthistory_publisher.domain.deliveries import (
+    BreakerStanding,
     Delivery,
     DeliveryFilter,
     Figures,
-    Order,
     Publication,
+    Replay,
     TargetFigures,
 )
 from alerthistory_publisher.domain.outcomes import later
-from alerthistory_publisher.domain.plan import plan
+from alerthistory_publisher.domain.targets import DEDUPLICATION_WINDOW
 from alerthistory_publisher.metrics import PublisherMetrics
 from alerthistory_publisher.ports import DeliveryStore
+
+MAX_REPLAYED = 10_000
 
 
 class Publishing:
@@ -28,7 +33,7 @@ class Publishing:
         self,
         store: DeliveryStore,
         directory: TargetDirectory,
-        filtering: Filtering,
+        planning: Planning,
         *,
         clock: Clock,
         metrics: PublisherMetrics,
@@ -37,7 +42,7 @@ class Publishing:
     ) -> None:
         self._store = store
         self._directory = directory
-        self._filtering = filtering
+        self._planning = planning
         self._clock = clock
         self._metrics = metrics
         self._max_age = max_age
@@ -45,22 +50,14 @@ class Publishing:
 
     async def publish(self, publications: Sequence[Publication]) -> list[list[str]]:
         """Return the names of the targets that are told about each publication, once that is durable. Idempotent."""
-        targets = self._directory.targets
-        planned = [[target.name for target in plan(each.event, targets)] for each in publications]
-        told = await self._filtering.permitted(publications, planned)
-        now = self._clock.now()
-        orders = [
-            Order(publication=each, target=name, ordered_at=now, give_up_at=later(now, self._max_age))
-            for each, names in zip(publications, told, strict=True)
-            for name in names
-        ]
-        if orders:
-            await self._store.order(orders)
+        plan = await self._planning.plan(publications, now=self._clock.now())
+        if plan.orders:
+            await self._store.order(plan.orders)
             reach("publisher.ordered")
             self._wake()
         for each in publications:
             self._metrics.events.labels(each.event.kind.value).inc()
-        return told
+        return list(plan.told)
 
     async def page(self, wanted: DeliveryFilter, *, limit: int, before: int | None) -> list[Delivery]:
         """Return deliveries, newest first."""
@@ -73,6 +70,20 @@ class Publishing:
         self._wake()
         return count
 
+    async def replay(self, wanted: DeliveryFilter, *, interval: timedelta, is_dry_run: bool) -> Replay:
+        """Make the dead deliveries that are *wanted* pending again, one *interval* after another; at most 10 000."""
+        now = self._clock.now()
+        replay = await self._store.replay(
+            wanted,
+            limit=MAX_REPLAYED,
+            interval=interval,
+            now=now,
+            give_up_at=later(now, self._max_age),
+            is_dry_run=is_dry_run,
+        )
+        self._wake()
+        return replay
+
     async def figures(self) -> Figures:
         """Return how many deliveries stand where."""
         return await self._store.figures()
@@ -82,4 +93,17 @@ class Publishing:
         found = {each.target: each for each in await self._store.figures_by_target()}
         configured = [each.name for each in self._directory.targets]
         names = dict.fromkeys([*configured, *found])
-        return [found.get(name) or TargetFigures(target=name) for name in names]
+        return [_current(found.get(name) or TargetFigures(target=name), self._clock) for name in names]
+
+    async def recently_fired(self) -> int:
+        """Return how many alerts were told, or were to be told, as firing within the usual window of deduplication."""
+        return await self._store.recently_fired(later(self._clock.now(), -DEDUPLICATION_WINDOW))
+
+
+def _current(figures: TargetFigures, clock: Clock) -> TargetFigures:
+    """Return *figures* with the breaker as it is by now: an open one lets one through once its time is over."""
+    seen = figures.breaker
+    if seen is None and (figures.delivered or figures.dead):
+        return replace(figures, breaker=BreakerStanding(state=BreakerState.CLOSED))
+    is_over = seen is not None and seen.open_until is not None and seen.open_until <= clock.now()
+    return replace(figures, breaker=BreakerStanding(state=BreakerState.HALF_OPEN)) if is_over else figures

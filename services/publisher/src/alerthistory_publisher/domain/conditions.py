@@ -14,7 +14,7 @@ All conditions of a rule must hold; none at all matches everything.
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Self
@@ -51,11 +51,35 @@ class Subject:
         """The verdict of an LLM: the rules know too little of confidence and noise to silence anybody."""
         return self.verdict if self.verdict is not None and self.verdict.source != _RULES else None
 
+    @property
+    def is_critical(self) -> bool:
+        """Whether the sender's label or the verdict, whoever gave it, says so."""
+        label: Any = self.labels.get("severity")
+        is_labelled = isinstance(label, str) and label.strip().lower() == Severity.CRITICAL
+        return is_labelled or (self.verdict is not None and self.verdict.severity is Severity.CRITICAL)
+
+    def label(self, name: str) -> str:
+        """Return the label of this name, empty when there is none or it is no text."""
+        value = self.labels.get(name)
+        return value if isinstance(value, str) else ""
+
 
 Condition = Callable[[Subject], bool]
 
 
-def read_conditions(content: bytes) -> Condition | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conditions:
+    """What a rule looks for. ``asks_verdict``: whether any of it depends on what a verdict says."""
+
+    all_of: Sequence[Condition]
+    asks_verdict: bool
+
+    def hold(self, subject: Subject) -> bool:
+        """Whether all of them do."""
+        return all(holds(subject) for holds in self.all_of)
+
+
+def read_conditions(content: bytes) -> Conditions | None:
     """Return what the JSON object *content* looks for; None when this version does not understand all of it."""
     try:
         found = json.loads(content)
@@ -67,7 +91,7 @@ def read_conditions(content: bytes) -> Condition | None:
     known = [condition for condition in conditions if condition is not None]
     if len(known) < len(conditions):
         return None
-    return lambda subject: all(holds(subject) for holds in known)
+    return Conditions(all_of=known, asks_verdict=not _OF_VERDICTS.isdisjoint(found))
 
 
 def _read(name: str, value: Any) -> Condition | None:
@@ -139,3 +163,4 @@ _VOCABULARY: Mapping[str, Callable[[Any], Condition | None]] = {
     "alert_name": _alert_name,
     "labels": _labels,
 }
+_OF_VERDICTS = frozenset({"severity", "min_confidence", "max_confidence"})

@@ -5,6 +5,7 @@ from enum import StrEnum
 from hashlib import sha256
 
 from alerthistory_common.alerts import AlertEvent, EventKind, Fingerprint, Instant, Verdict
+from alerthistory_common.breaker import BreakerState
 
 
 class DeliveryState(StrEnum):
@@ -27,12 +28,20 @@ class Publication:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """A delivery that is wanted. One per (event, target) is made, however often it is ordered."""
+    """A delivery that is wanted, or that was decided against. One per (event, target) is made, however often ordered.
+
+    ``decision`` says why it is held back until ``due_at``, or not made at all. ``supersedes`` is the delivery that is over
+    with this one, when no worker has had it yet; otherwise this one is made after it.
+    """
 
     publication: Publication
     target: str
     ordered_at: Instant
     give_up_at: Instant
+    due_at: Instant
+    state: DeliveryState = DeliveryState.PENDING
+    decision: str = ""
+    supersedes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +85,8 @@ class Delivery:
     ordered_at: Instant
     next_attempt_at: Instant | None
     delivered_at: Instant | None
+    decision: str = ""
+    receipt: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +96,9 @@ class DeliveryFilter:
     state: DeliveryState | None = None
     target: str | None = None
     fingerprint: Fingerprint | None = None
+    ordered_since: Instant | None = None
+    ordered_before: Instant | None = None
+    last_result_contains: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +108,17 @@ class Figures:
     pending: int = 0
     delivered: int = 0
     dead: int = 0
+    filtered: int = 0
+    superseded: int = 0
     oldest_pending_at: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerStanding:
+    """Whether a target's circuit breaker lets deliveries through, as the replica that changed it last saw it."""
+
+    state: BreakerState
+    open_until: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,4 +129,17 @@ class TargetFigures:
     delivered: int = 0
     dead: int = 0
     pending: int = 0
+    filtered: int = 0
+    superseded: int = 0
     last_delivered_at: Instant | None = None
+    breaker: BreakerStanding | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """What of the dead deliveries is, or would be, pending again; and what is over, because newer ones were delivered."""
+
+    count: int
+    superseded_count: int = 0
+    last_due_at: Instant | None = None
+    has_more: bool = False

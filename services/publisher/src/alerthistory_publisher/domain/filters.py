@@ -3,13 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
-from alerthistory_common.alerts import Severity
-from alerthistory_publisher.domain.conditions import Condition, Subject, read_conditions
+from alerthistory_publisher.domain.conditions import Conditions, Subject, read_conditions
 
 DEFAULT_PRIORITY = 100
-_CRITICAL = Severity.CRITICAL.value
 
 
 class FilterAction(StrEnum):
@@ -35,35 +32,21 @@ class FilterRule:
 class RuleBook:
     """Rules ready to be asked. Of those that match, the one with the lowest priority decides.
 
-    Among equal priorities a target's own rule comes before one for all, an older before a younger one.
+    Among equal priorities a target's own rule comes before one for all, an older before a younger one. Rules that look
+    at the verdict do not keep back or delay what is critical: for those alerts they do not match.
     """
 
     def __init__(self, rules: Iterable[FilterRule]) -> None:
         enabled = sorted((rule for rule in rules if rule.is_enabled), key=lambda rule: (rule.priority, not rule.target))
-        self._rules: Sequence[tuple[FilterRule, Condition]] = [
-            (rule, condition) for rule in enabled if (condition := read_conditions(rule.conditions_json)) is not None
+        self._rules: Sequence[tuple[FilterRule, Conditions]] = [
+            (rule, conditions) for rule in enabled if (conditions := read_conditions(rule.conditions_json)) is not None
         ]
 
     def deciding(self, subject: Subject, target: str) -> FilterRule | None:
         """Return the rule that decides about *subject* at *target*, None when none matches."""
-        for rule, matches in self._rules:
-            if rule.target in ("", target) and matches(subject):
+        for rule, conditions in self._rules:
+            if rule.target not in ("", target) or not conditions.hold(subject):
+                continue
+            if not (subject.is_critical and conditions.asks_verdict and rule.action is not FilterAction.ALLOW):
                 return rule
         return None
-
-    def denying(self, subject: Subject, target: str) -> FilterRule | None:
-        """Return the rule that keeps *subject* from *target*, None when it is published.
-
-        What its sender or the verdict calls critical is always published. ``delay`` publishes at once in this version.
-        """
-        if is_critical(subject):
-            return None
-        rule = self.deciding(subject, target)
-        return rule if rule is not None and rule.action is FilterAction.DENY else None
-
-
-def is_critical(subject: Subject) -> bool:
-    """Whether the sender's label or the verdict, whoever gave it, says so."""
-    label: Any = subject.labels.get("severity")
-    is_labelled = isinstance(label, str) and label.strip().lower() == _CRITICAL
-    return is_labelled or (subject.verdict is not None and subject.verdict.severity is Severity.CRITICAL)

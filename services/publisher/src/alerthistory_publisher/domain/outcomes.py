@@ -47,7 +47,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """Where a delivery goes after an attempt."""
+    """Where a delivery goes after a claim. ``is_attempt``: something was sent, or may have been."""
 
     state: DeliveryState
     outcome: Outcome
@@ -56,6 +56,7 @@ class Step:
     due_at: Instant | None = None
     delivered_at: Instant | None = None
     receipt: str = ""
+    is_attempt: bool = True
 
 
 class Result(NamedTuple):

@@ -32,3 +32,14 @@ def format_of(target: Target) -> Format:
     if target.format == "pagerduty":
         return partial(pagerduty.body, routing_key=target.routing_key)
     return FORMATS[target.format]
+
+
+THREADED = frozenset({"rootly-api", "slack"})
+"""The formats in which the end of an alert refers to what its beginning made at the receiver."""
+
+_LIMITS = {"pagerduty": ("120 per minute",), "slack": ("1 per second",)}
+
+
+def limits_of(target: Target) -> tuple[str, ...]:
+    """Return how much is sent to *target* at most: as configured, else what the receivers of its format document."""
+    return _LIMITS.get(target.format, ()) if target.rate_limits is None else target.rate_limits
