@@ -10,7 +10,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from sqlalchemy import URL
 
 from tests.processes import START_LIMIT_S, Program, free_ports, script, until
-from tests.suites import SERVICES
+from tests.suites import LOCAL_TARGETS, SERVICES
 
 # Those that are called come before those that call them.
 STARTING_ORDER = ("history", "classifier", "publisher", "ingest", "gateway")
@@ -77,6 +77,7 @@ class Replicas:
         self._common = {
             "ALERTHISTORY_LOG_LEVEL": "info",
             "ALERTHISTORY_DATABASE_URL": database.set(drivername="postgresql").render_as_string(hide_password=False),
+            **LOCAL_TARGETS,
             **self._targets(),
             **(env or {}),
         }

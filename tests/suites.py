@@ -11,6 +11,11 @@ from sqlalchemy import URL
 from tests.processes import START_LIMIT_S, Program, answers, clean_environment, free_ports, script, until
 
 SERVICES = ("gateway", "ingest", "history", "classifier", "publisher")
+LOCAL_TARGETS = {
+    "ALERTHISTORY_PUBLISHER_ALLOWED_NETWORKS": "127.0.0.0/8",
+    "ALERTHISTORY_PUBLISHER_ALLOW_HTTP": "true",
+}
+"""Lets targets be on this machine, where tests receive."""
 
 
 class Suite:
@@ -42,6 +47,7 @@ class Suite:
             "ALERTHISTORY_DATA_DIR": str(folder / "data"),
             "ALERTHISTORY_GATEWAY_PORT": str(self.port),
             "ALERTHISTORY_LOG_LEVEL": "info",
+            **LOCAL_TARGETS,
             **self._addresses(dict.fromkeys(SERVICES), ports),
             **(env or {}),
         }

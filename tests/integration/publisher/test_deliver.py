@@ -195,7 +195,7 @@ async def test_what_fails_for_too_long_is_given_up(bench: Bench, ops: Receiver) 
 async def test_an_alert_that_cannot_be_written_is_dead_and_holds_up_nothing(bench: Bench, ops: Receiver) -> None:
     bench.configure({"name": "ops", "url": ops.url})
     async with bench.publisher() as publisher:
-        await publisher.publish(event(labels_json=b"{broken"), event(event_id="2"))
+        await publisher.publish(event(labels_json=b"{broken"), event(event_id="2", fingerprint=Fingerprint("b")))
         await publisher.delivered()
         (dead,) = await publisher.dead()
     assert "cannot be written" in dead.last_result

@@ -35,6 +35,7 @@ from alerthistory_publisher.domain.deliveries import (
     Order,
     Publication,
 )
+from alerthistory_publisher.domain.destinations import Destinations, networks_of
 from alerthistory_publisher.domain.outcomes import Outcome, Result, Step, later
 from alerthistory_publisher.domain.targets import Target
 from alerthistory_publisher.metrics import PublisherMetrics
@@ -44,6 +45,7 @@ from tests.fakes.receiver import Receiver
 from tests.publishers import eventually
 
 LEASE = timedelta(seconds=25)
+LOCAL = Destinations(networks_of("127.0.0.0/8"))
 DONE = Step(state=DeliveryState.DELIVERED, outcome=Outcome.DELIVERED, result="HTTP 200", status=200)
 
 
@@ -162,7 +164,10 @@ class Away(SqlDeliveryStore):
 
 async def test_a_result_that_waits_for_the_database_is_not_sent_again(store_url: URL, ops: Receiver) -> None:
     await asyncio.to_thread(migrate.upgrade, store_url, schema=SCHEMA, scripts=MIGRATIONS)
-    async with open_database(store_url, schema=SCHEMA) as database, open_sender(disabled()) as sender:
+    async with (
+        open_database(store_url, schema=SCHEMA) as database,
+        open_sender(disabled(), LOCAL, allows_http=True) as sender,
+    ):
         store, clock = Away(database), Ahead(timedelta(0))
         directory = TargetDirectory(Given(ops))
         await directory.refresh()
@@ -247,7 +252,10 @@ class Forgetful(SqlDeliveryStore):
 
 async def test_a_worker_killed_between_send_and_record_costs_one_repetition(store_url: URL, ops: Receiver) -> None:
     await asyncio.to_thread(migrate.upgrade, store_url, schema=SCHEMA, scripts=MIGRATIONS)
-    async with open_database(store_url, schema=SCHEMA) as database, open_sender(disabled()) as sender:
+    async with (
+        open_database(store_url, schema=SCHEMA) as database,
+        open_sender(disabled(), LOCAL, allows_http=True) as sender,
+    ):
         store = SqlDeliveryStore(database)
 
         def dispatcher(over: SqlDeliveryStore, *, ahead: timedelta = timedelta(0)) -> Dispatcher:

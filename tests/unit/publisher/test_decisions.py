@@ -1,5 +1,6 @@
 """Decisions about an event at a target: told at once, later, or not; and nothing that was told stays open."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -22,6 +23,7 @@ from tests.events import event, verdict
 
 NOW = Instant.from_datetime(datetime(2026, 3, 2, 12, tzinfo=UTC))  # A Monday.
 SECOND = timedelta(seconds=1)
+WARNED, NOISE = verdict(severity=Severity.WARNING), verdict(severity=Severity.NOISE)
 FIRED, RESOLVED = EventKind.FIRED, EventKind.RESOLVED
 
 
@@ -60,9 +62,9 @@ def test_when_nothing_is_against_it_the_target_is_told_at_once() -> None:
         ({"severities": {Severity.CRITICAL}}, subject(severity="warning"), "filter.severity"),
         ({"severities": {Severity.INFO}}, subject(severity="critical"), "filter.severity"),
         ({"severities": {Severity.INFO}}, subject(), "filter.severity"),
-        ({"severities": {Severity.INFO}}, subject(severity="info", said=verdict(severity=Severity.WARNING)), "filter.severity"),
-        ({"severities": {Severity.WARNING}}, subject(severity="info", said=verdict(severity=Severity.WARNING)), "default"),
-        ({"severities": {Severity.CRITICAL}}, subject(severity="critical", said=verdict(severity=Severity.NOISE)), "default"),
+        ({"severities": {Severity.INFO}}, subject(severity="info", said=WARNED), "filter.severity"),
+        ({"severities": {Severity.WARNING}}, subject(severity="info", said=WARNED), "default"),
+        ({"severities": {Severity.CRITICAL}}, subject(severity="critical", said=NOISE), "default"),
         ({"namespaces": {"prod"}}, subject(namespace="dev", severity="critical"), "filter.namespaces"),
         ({"namespaces": {"prod"}}, subject(namespace="prod"), "default"),
         ({"alert_name_pattern": "Kube.*"}, subject(), "filter.alert_name_pattern"),
@@ -146,7 +148,8 @@ def test_outside_its_times_a_target_is_told_when_they_come() -> None:
     assert (found.action, found.decided_by) == (Action.HOLD, "active_times")
     assert found.due_at == Instant.from_datetime(datetime(2026, 3, 2, 19, tzinfo=UTC))
     assert decided(at=at, now=later(NOW, timedelta(hours=12))).action is Action.SEND
-    never = target(filter=TargetFilter(active_times=(ActiveTime(days=frozenset(), start=time(1), end=time(2), zone=ZoneInfo("UTC")),)))  # fmt: skip
+    no_day = replace(evening, days=frozenset())
+    never = target(filter=TargetFilter(active_times=(no_day,)))
     assert decided(at=never).action is Action.FILTER
 
 

@@ -36,6 +36,7 @@ from alerthistory_publisher.application.publish import Publishing
 from alerthistory_publisher.application.targets import TargetDirectory
 from alerthistory_publisher.application.testing import Testing
 from alerthistory_publisher.application.upkeep import Upkeep
+from alerthistory_publisher.domain.destinations import Destinations, networks_of
 from alerthistory_publisher.domain.outcomes import Backoff, full_jitter
 from alerthistory_publisher.domain.targets import InvalidTargetsError
 from alerthistory_publisher.metrics import PublisherMetrics
@@ -62,10 +63,11 @@ async def open_publisher(
     directory = TargetDirectory(TargetsFile(settings.targets_file), has_source=settings.targets_file is not None)
     await _load_targets(directory)
     url = database_url(host.settings, settings.database_url, SCHEMA)
+    destinations = Destinations(networks_of(settings.allowed_networks))
     async with (
         open_database(url, schema=SCHEMA, pool=Pool.of(host.settings)) as database,
         current_schema(database, scripts=MIGRATIONS, program="alerthistory-publisher"),
-        open_sender(host.telemetry) as sender,
+        open_sender(host.telemetry, destinations, allows_http=settings.allow_http) as sender,
         open_redis(host.settings.redis_url, name=SCHEMA, registry=host.registry) as redis,
     ):
         store, metrics = SqlDeliveryStore(database), PublisherMetrics(host.registry)

@@ -39,8 +39,10 @@ class Room:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Past:
-    """What is known of earlier orders: where those of the same (event id, target) stand, and the last delivery about a
-    firing of each (fingerprint, target).
+    """What is known of earlier orders.
+
+    ``ordered``: where those of the same (event id, target) stand. ``beginnings``: the last delivery about a firing of
+    each (fingerprint, target).
     """
 
     ordered: Mapping[tuple[str, str], DeliveryState]

@@ -1,14 +1,20 @@
 """The publisher's settings."""
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from alerthistory_common.addresses import MetricsAddress, RpcAddress
 from alerthistory_common.database_urls import OwnDatabaseUrl
 from alerthistory_common.settings import PREFIX, Settings
+from alerthistory_publisher.domain.destinations import networks_of
+
+
+def _networks(text: str) -> str:
+    networks_of(text)
+    return text
 
 
 class PublisherSettings(Settings):
@@ -25,6 +31,14 @@ class PublisherSettings(Settings):
     targets_file: Path | None = Field(
         None, description="YAML file of the targets (see `deploy/targets.example.yaml`); empty: nothing is published."
     )
+    allowed_networks: Annotated[str, AfterValidator(_networks)] = Field(
+        "",
+        description="Networks with targets whose addresses are not public, such as `10.0.0.0/8,fd00::/8`; empty: none.",
+    )
+    allow_http: bool = Field(
+        default=False,
+        description="Whether targets may have `http://` URLs, by which alerts and keys travel in the clear.",
+    )
     target_concurrency: int = Field(
         8, ge=1, le=100, description="How many deliveries may be on their way to one target at a time."
     )
@@ -38,7 +52,7 @@ class PublisherSettings(Settings):
         30,
         ge=0.1,
         le=300,
-        description="Seconds for which a target is left alone that failed too often; doubled up to 5 min while it does.",
+        description="Seconds for which a target that failed too often is left alone; doubled while it does, up to 300.",
     )
     max_age_s: float = Field(
         86_400, ge=1, le=30 * 86_400, description="Seconds after which a delivery that keeps failing is given up."

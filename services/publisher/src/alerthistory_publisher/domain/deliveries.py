@@ -30,8 +30,8 @@ class Publication:
 class Order:
     """A delivery that is wanted, or that was decided against. One per (event, target) is made, however often ordered.
 
-    ``decision`` says why it is held back until ``due_at``, or not made at all. ``supersedes`` is the delivery that is over
-    with this one, when no worker has had it yet; otherwise this one is made after it.
+    ``decision`` says why it is held back until ``due_at``, or not made at all. ``supersedes`` is the delivery that is
+    over with this one, when no worker has had it yet; otherwise this one is made after it.
     """
 
     publication: Publication
@@ -137,7 +137,7 @@ class TargetFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
-    """What of the dead deliveries is, or would be, pending again; and what is over, because newer ones were delivered."""
+    """What of the dead is, or would be, pending again; and how many are over, because newer ones were delivered."""
 
     count: int
     superseded_count: int = 0

@@ -8,7 +8,7 @@ down_revision = "0004"
 
 
 def upgrade() -> None:
-    """Add the columns. Older replicas go on: their claims do not count, but they change ``attempts``, which fences too."""
+    """Add the columns. Claims of older replicas change ``attempts`` only, which therefore fences too."""
     op.add_column("deliveries", sa.Column("fence", sa.Integer, nullable=False, server_default="0"))
     op.add_column("deliveries", sa.Column("decision", sa.Text, nullable=False, server_default=""))
     op.add_column("deliveries", sa.Column("receipt", sa.Text, nullable=False, server_default=""))
