@@ -1,9 +1,11 @@
 """How fast a target is told: its rate limits, over all replicas, and its circuit breaker; both delay and never drop."""
 
 import asyncio
+import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -15,7 +17,7 @@ from alerthistory_publisher.adapters.rate_limits import MovingWindows
 from tests.events import event
 from tests.fakes.receiver import Receiver, Reply
 from tests.publishers import Bench, Publisher, eventually
-from tests.redis_server import RedisServer
+from tests.redis_server import RedisServer, running_redis
 
 OPEN = publisher_service_pb2.BREAKER_STATE_OPEN
 
@@ -57,9 +59,16 @@ async def test_without_a_limit_the_same_burst_comes_at_once(bench: Bench, ops: R
 
 
 @pytest.fixture
+def redis_server() -> Iterator[RedisServer]:
+    """Return a real Redis of one's own, which may be suspended."""
+    with tempfile.TemporaryDirectory(prefix="ah-", dir="/tmp") as folder, running_redis(Path(folder)) as running:
+        yield running
+
+
+@pytest.fixture
 async def link(redis_server: RedisServer) -> AsyncIterator[RedisLink | None]:
     """Return a way to a real Redis."""
-    async with open_redis(redis_server.url, name="test", registry=CollectorRegistry()) as opened:
+    async with open_redis(f"unix://{redis_server.socket}", name="test", registry=CollectorRegistry()) as opened:
         yield opened
 
 
@@ -75,7 +84,7 @@ async def test_replicas_share_a_limit_over_redis(link: RedisLink | None) -> None
 async def test_without_redis_every_replica_counts_for_itself(link: RedisLink | None, redis_server: RedisServer) -> None:
     replicas = [MovingWindows(link) for _ in range(2)]
     assert not await replicas[0].acquire("ops", ["1 per minute"])
-    await asyncio.to_thread(redis_server.stop)
+    redis_server.suspend()
     allowed = [not await each.acquire("ops", ["1 per minute"]) for each in replicas * 2]
     assert sum(allowed) == 2
 

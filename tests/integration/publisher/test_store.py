@@ -15,6 +15,7 @@ from alerthistory_common.database import open_database
 from alerthistory_common.errors import StoreUnavailableError
 from alerthistory_common.metrics import new_registry
 from alerthistory_common.telemetry import disabled
+from alerthistory_publisher.adapters.figures import SqlFigures
 from alerthistory_publisher.adapters.http_sender import open_sender
 from alerthistory_publisher.adapters.rate_limits import MovingWindows
 from alerthistory_publisher.adapters.store import SqlDeliveryStore
@@ -213,8 +214,8 @@ async def _has_come(receiver: Receiver) -> bool:
     return bool(receiver.requests)
 
 
-class Broken(SqlDeliveryStore):
-    """A store with a defect."""
+class Broken(SqlFigures):
+    """Figures with a defect."""
 
     asked = 0
 
@@ -227,12 +228,12 @@ class Broken(SqlDeliveryStore):
 async def test_upkeep_survives_a_defect(store_url: URL, ops: Receiver) -> None:
     await asyncio.to_thread(migrate.upgrade, store_url, schema=SCHEMA, scripts=MIGRATIONS)
     async with open_database(store_url, schema=SCHEMA) as database, asyncio.TaskGroup() as tasks:
-        store, metrics = Broken(database), PublisherMetrics(new_registry())
-        upkeep = Upkeep(store, TargetDirectory(Given(ops)), lanes(), clock=SystemClock(), metrics=metrics)
+        store, figures, metrics = SqlDeliveryStore(database), Broken(database), PublisherMetrics(new_registry())
+        upkeep = Upkeep(store, figures, TargetDirectory(Given(ops)), lanes(), clock=SystemClock(), metrics=metrics)
         keeping = tasks.create_task(upkeep.run())
 
         async def is_asked() -> bool:
-            return store.asked > 0
+            return figures.asked > 0
 
         await eventually(is_asked, saying="upkeep looked")
         await asyncio.sleep(0)

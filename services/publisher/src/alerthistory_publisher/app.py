@@ -21,6 +21,7 @@ from alerthistory_common.retention import deleting_daily
 from alerthistory_common.schema_version import current_schema
 from alerthistory_common.settings import SettingsError
 from alerthistory_publisher.adapters import shared_pauses
+from alerthistory_publisher.adapters.figures import SqlFigures
 from alerthistory_publisher.adapters.http_sender import open_sender
 from alerthistory_publisher.adapters.rate_limits import MovingWindows
 from alerthistory_publisher.adapters.rules import SqlRuleStore
@@ -70,7 +71,7 @@ async def open_publisher(
         open_sender(host.telemetry, destinations, allows_http=settings.allow_http) as sender,
         open_redis(host.settings.redis_url, name=SCHEMA, registry=host.registry) as redis,
     ):
-        store, metrics = SqlDeliveryStore(database), PublisherMetrics(host.registry)
+        store, figures, metrics = SqlDeliveryStore(database), SqlFigures(database), PublisherMetrics(host.registry)
         pauses = Pauses(clock)
         filtering = Filtering(SqlRuleStore(database), metrics=metrics)
         max_age = timedelta(seconds=settings.max_age_s)
@@ -92,9 +93,9 @@ async def open_publisher(
             backoff=backoff or full_jitter(random.random),
         )
         publishing = Publishing(
-            store, directory, planning, clock=clock, metrics=metrics, max_age=max_age, wake=dispatcher.wake
+            store, figures, directory, planning, clock=clock, metrics=metrics, max_age=max_age, wake=dispatcher.wake
         )
-        upkeep = Upkeep(store, directory, lanes, clock=clock, metrics=metrics)
+        upkeep = Upkeep(store, figures, directory, lanes, clock=clock, metrics=metrics)
 
         def register(server: grpc.aio.Server) -> tuple[str, ...]:
             publisher_service_pb2_grpc.add_PublisherServiceServicer_to_server(

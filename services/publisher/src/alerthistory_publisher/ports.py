@@ -101,6 +101,10 @@ class DeliveryStore(Protocol):
         """Give up what is too old and waits for none of *targets*; return how many."""
         ...
 
+
+class FigureStore(Protocol):
+    """Counts deliveries, and keeps how targets are. Raises StoreUnavailableError while the database is away."""
+
     async def figures(self) -> Figures:
         """Return how many deliveries stand where."""
         ...

@@ -1,10 +1,9 @@
 """Deliveries in SQL."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
-from itertools import groupby
 from typing import Any, cast
 
 import structlog
@@ -33,29 +32,25 @@ from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from alerthistory_common import bulk
 from alerthistory_common.alerts import AlertEvent, EventKind, Fingerprint, Instant
-from alerthistory_common.breaker import BreakerState
 from alerthistory_common.columns import EscapedText, escape
 from alerthistory_common.database import Database
+from alerthistory_publisher.adapters import replays
 from alerthistory_publisher.adapters.content import decode, encode
-from alerthistory_publisher.adapters.tables import breakers, deliveries
+from alerthistory_publisher.adapters.tables import deliveries
 from alerthistory_publisher.domain.decisions import Beginning
 from alerthistory_publisher.domain.deliveries import (
-    BreakerStanding,
     Claim,
     Delivery,
     DeliveryFilter,
     DeliveryState,
-    Figures,
     Order,
     Replay,
-    TargetFigures,
 )
-from alerthistory_publisher.domain.outcomes import Result, later
+from alerthistory_publisher.domain.outcomes import Result
 from alerthistory_publisher.ports import Advance, Past, Room
 
 _LOG = structlog.get_logger(__name__)
 _PENDING = DeliveryState.PENDING.value
-_DEAD = DeliveryState.DEAD.value
 _SUPERSEDED = DeliveryState.SUPERSEDED.value
 # What no claim will touch again, and nobody can revive.
 _OVER = [DeliveryState.DELIVERED.value, DeliveryState.FILTERED.value, _SUPERSEDED]
@@ -66,11 +61,6 @@ _RECORD = bulk.update(
     deliveries, "id", ["state", "attempts", "last_result", "last_status", "due_at", "delivered_at", "receipt"]
 )
 _BEGINNINGS = [kind.value for kind in EventKind if kind.is_firing]
-_REVIVE = bulk.update(deliveries, "id", ["state", "due_at", "give_up_at"])
-_BREAKERS = bulk.insert(
-    breakers, tail="ON CONFLICT (target) DO UPDATE SET state = excluded.state, open_until = excluded.open_until"
-)
-_RECENT_ROWS = 10_000
 # SQLite takes 32766 parameters in a statement, and each key is two.
 _KEYS_AT_ONCE = 10_000
 
@@ -141,7 +131,7 @@ class SqlDeliveryStore:
         chosen = deliveries.c.id.in_(delivery_ids)
 
         async def work(connection: AsyncConnection) -> Replay:
-            return await _replay(connection, [chosen], limit=len(delivery_ids), now=now, give_up_at=give_up_at)
+            return await replays.replay(connection, [chosen], limit=len(delivery_ids), now=now, give_up_at=give_up_at)
 
         return (await self._database.write(work)).count
 
@@ -160,8 +150,10 @@ class SqlDeliveryStore:
 
         async def work(connection: AsyncConnection) -> Replay:
             if is_dry_run:
-                return await _foreseen(connection, conditions, limit=limit, interval=interval, now=now)
-            return await _replay(connection, conditions, limit=limit, interval=interval, now=now, give_up_at=give_up_at)
+                return await replays.foresee(connection, conditions, limit=limit, interval=interval, now=now)
+            return await replays.replay(
+                connection, conditions, limit=limit, interval=interval, now=now, give_up_at=give_up_at
+            )
 
         return await self._database.write(work)
 
@@ -206,57 +198,6 @@ class SqlDeliveryStore:
             return (await connection.execute(delete(deliveries).where(deliveries.c.id.in_(ids)))).rowcount
 
         return await self._database.write(work)
-
-    async def figures(self) -> Figures:
-        """Return how many deliveries stand where."""
-
-        async def work(connection: AsyncConnection) -> Figures:
-            counts = await connection.execute(
-                select(deliveries.c.state, func.count().label("number")).group_by(deliveries.c.state)
-            )
-            oldest = select(func.min(deliveries.c.ordered_at)).where(deliveries.c.state == _IS_PENDING)
-            since = await connection.scalar(oldest)
-            by_state = {row.state: row.number for row in counts}
-            return Figures(**by_state, oldest_pending_at=None if since is None else Instant(since))
-
-        return await self._database.read(work)
-
-    async def figures_by_target(self) -> list[TargetFigures]:
-        """Return how many deliveries stand where, of each target that has any, by name."""
-        statement = (
-            select(
-                deliveries.c.target,
-                deliveries.c.state,
-                func.count().label("number"),
-                func.max(deliveries.c.delivered_at).label("last"),
-            )
-            .group_by(deliveries.c.target, deliveries.c.state)
-            .order_by(deliveries.c.target)
-        )
-
-        async def work(connection: AsyncConnection) -> list[TargetFigures]:
-            rows = list(await connection.execute(statement))
-            seen = {row.target: _breaker(row) for row in await connection.execute(select(breakers))}
-            by_name = groupby(rows, key=lambda row: row.target)
-            return [_target_figures(name, list(group), seen.get(name)) for name, group in by_name]
-
-        return await self._database.read(work)
-
-    async def recently_fired(self, since: Instant) -> int:
-        """Return how many alerts were ordered to be told as firing at *since* or later, of the 10 000 latest orders."""
-        latest = select(deliveries).order_by(deliveries.c.id.desc()).limit(_RECENT_ROWS).subquery()
-        statement = select(func.count(latest.c.fp_hash.distinct())).where(
-            latest.c.ordered_at >= since.micros, latest.c.kind.in_(_BEGINNINGS)
-        )
-        return await self._database.read(lambda connection: connection.scalar(statement)) or 0
-
-    async def keep_breakers(self, seen: Mapping[str, BreakerStanding]) -> None:
-        """Keep how the targets' circuit breakers were seen last."""
-        rows = [
-            {"target": name, "state": each.state.value, "open_until": _micros(each.open_until)}
-            for name, each in sorted(seen.items())
-        ]
-        await self._database.write(lambda connection: _BREAKERS.run(connection, rows))
 
 
 async def _last(
@@ -382,70 +323,6 @@ async def _threads(connection: AsyncConnection, rows: Sequence[Row[Any]]) -> dic
     return {row.fp_hash: row.receipt for row in await _last(connection, keys, _is_acknowledged_beginning)}
 
 
-async def _replay(
-    connection: AsyncConnection,
-    conditions: Sequence[ColumnElement[bool]],
-    *,
-    limit: int,
-    now: Instant,
-    give_up_at: Instant,
-    interval: timedelta = timedelta(0),
-) -> Replay:
-    """Make dead deliveries pending again, and end those after which a newer one of the same alert was delivered."""
-    ended = update(deliveries).where(deliveries.c.id.in_(_dead(conditions, is_obsolete=True).limit(limit)))
-    superseded = await connection.execute(
-        ended.values(state=_SUPERSEDED, decision="replay: a newer one was delivered since")
-    )
-    chosen = _dead(conditions, is_obsolete=False).limit(limit + 1).with_for_update(of=deliveries)
-    ids = list(await connection.scalars(chosen))
-    rows = [
-        {"id": each, "state": _PENDING, "due_at": due.micros, "give_up_at": later(give_up_at, interval * number).micros}
-        for number, each in enumerate(ids[:limit])
-        for due in [later(now, interval * number)]
-    ]
-    await _REVIVE.run(connection, rows)
-    return _replayed(len(ids), limit=limit, interval=interval, now=now, superseded=superseded.rowcount)
-
-
-async def _foreseen(
-    connection: AsyncConnection,
-    conditions: Sequence[ColumnElement[bool]],
-    *,
-    limit: int,
-    interval: timedelta,
-    now: Instant,
-) -> Replay:
-    """Return what ``_replay`` would do, without doing it."""
-    counts = [
-        await connection.scalar(select(func.count()).select_from(_dead(conditions, is_obsolete=each).subquery())) or 0
-        for each in (False, True)
-    ]
-    return _replayed(counts[0], limit=limit, interval=interval, now=now, superseded=counts[1])
-
-
-def _replayed(found: int, *, limit: int, interval: timedelta, now: Instant, superseded: int) -> Replay:
-    count = min(found, limit)
-    return Replay(
-        count=count,
-        superseded_count=superseded,
-        last_due_at=later(now, interval * (count - 1)) if count else None,
-        has_more=found > limit,
-    )
-
-
-def _dead(conditions: Sequence[ColumnElement[bool]], *, is_obsolete: bool) -> Select[tuple[int]]:
-    """Select the dead, oldest first, after which a newer one of the same alert was delivered, or the others."""
-    newer = deliveries.alias("newer")
-    is_followed = exists().where(
-        newer.c.fp_hash == deliveries.c.fp_hash,
-        newer.c.target == deliveries.c.target,
-        newer.c.id > deliveries.c.id,
-        newer.c.state == DeliveryState.DELIVERED.value,
-    )
-    followed = is_followed if is_obsolete else ~is_followed
-    return select(deliveries.c.id).where(deliveries.c.state == _DEAD, *conditions, followed).order_by(deliveries.c.id)
-
-
 def due(room: Room, now: Instant) -> Select[tuple[int]]:
     """Select what can be claimed: due, and the oldest of its alert for its target."""
     older = deliveries.alias("older")
@@ -563,22 +440,6 @@ def _delivery(row: Row[Any]) -> Delivery:
         delivered_at=None if row.delivered_at is None else Instant(row.delivered_at),
         decision=row.decision,
         receipt=row.receipt,
-    )
-
-
-def _breaker(row: Row[Any]) -> BreakerStanding:
-    return BreakerStanding(
-        state=BreakerState(row.state), open_until=None if row.open_until is None else Instant(row.open_until)
-    )
-
-
-def _target_figures(name: str, rows: Sequence[Row[Any]], breaker: BreakerStanding | None) -> TargetFigures:
-    last = [row.last for row in rows if row.last is not None]
-    return TargetFigures(
-        target=name,
-        **{row.state: row.number for row in rows},
-        last_delivered_at=Instant(max(last)) if last else None,
-        breaker=breaker,
     )
 
 

@@ -21,7 +21,7 @@ from alerthistory_publisher.domain.deliveries import (
 from alerthistory_publisher.domain.outcomes import later
 from alerthistory_publisher.domain.targets import DEDUPLICATION_WINDOW
 from alerthistory_publisher.metrics import PublisherMetrics
-from alerthistory_publisher.ports import DeliveryStore
+from alerthistory_publisher.ports import DeliveryStore, FigureStore
 
 MAX_REPLAYED = 10_000
 
@@ -32,6 +32,7 @@ class Publishing:
     def __init__(
         self,
         store: DeliveryStore,
+        figures: FigureStore,
         directory: TargetDirectory,
         planning: Planning,
         *,
@@ -41,6 +42,7 @@ class Publishing:
         wake: Callable[[], None],
     ) -> None:
         self._store = store
+        self._figures = figures
         self._directory = directory
         self._planning = planning
         self._clock = clock
@@ -86,18 +88,18 @@ class Publishing:
 
     async def figures(self) -> Figures:
         """Return how many deliveries stand where."""
-        return await self._store.figures()
+        return await self._figures.figures()
 
     async def figures_by_target(self) -> list[TargetFigures]:
         """Return how many deliveries stand where, the configured targets first and in their order."""
-        found = {each.target: each for each in await self._store.figures_by_target()}
+        found = {each.target: each for each in await self._figures.figures_by_target()}
         configured = [each.name for each in self._directory.targets]
         names = dict.fromkeys([*configured, *found])
         return [_current(found.get(name) or TargetFigures(target=name), self._clock) for name in names]
 
     async def recently_fired(self) -> int:
         """Return how many alerts were told, or were to be told, as firing within the usual window of deduplication."""
-        return await self._store.recently_fired(later(self._clock.now(), -DEDUPLICATION_WINDOW))
+        return await self._figures.recently_fired(later(self._clock.now(), -DEDUPLICATION_WINDOW))
 
 
 def _current(figures: TargetFigures, clock: Clock) -> TargetFigures:

@@ -15,7 +15,7 @@ from alerthistory_publisher.application.targets import TargetDirectory
 from alerthistory_publisher.domain.deliveries import BreakerStanding
 from alerthistory_publisher.domain.outcomes import later
 from alerthistory_publisher.metrics import PublisherMetrics
-from alerthistory_publisher.ports import DeliveryStore
+from alerthistory_publisher.ports import DeliveryStore, FigureStore
 
 _LOG = structlog.get_logger(__name__)
 _INTERVAL_S = 5.0
@@ -27,6 +27,7 @@ class Upkeep:
     def __init__(
         self,
         store: DeliveryStore,
+        figures: FigureStore,
         directory: TargetDirectory,
         lanes: Lanes,
         *,
@@ -34,6 +35,7 @@ class Upkeep:
         metrics: PublisherMetrics,
     ) -> None:
         self._store = store
+        self._figures = figures
         self._directory = directory
         self._lanes = lanes
         self._clock = clock
@@ -56,7 +58,7 @@ class Upkeep:
         if buried := await self._store.bury([target.name for target in self._directory.enabled()], now=now):
             _LOG.warning("gave up deliveries to targets that are gone or disabled", count=buried)
         await self._show_breakers(now)
-        figures = await self._store.figures()
+        figures = await self._figures.figures()
         self._metrics.pending.set(figures.pending)
         self._metrics.dead.set(figures.dead)
         since = figures.oldest_pending_at
@@ -70,7 +72,7 @@ class Upkeep:
             self._metrics.breaker.labels(name).state(state.value)
         changed = {name for name, state in states.items() if self._shown.get(name, BreakerState.CLOSED) is not state}
         if changed:
-            await self._store.keep_breakers({name: _standing(breakers[name], now) for name in changed})
+            await self._figures.keep_breakers({name: _standing(breakers[name], now) for name in changed})
         self._shown = states
 
 
