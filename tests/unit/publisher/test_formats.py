@@ -172,17 +172,35 @@ def test_machines_are_told_everything_as_it_came(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(TEMPLATED))
+def test_titles_are_on_one_line(name: str) -> None:
+    told = event(labels={"alertname": " Two \n\t lines "})
+    found = document(claim(told), target(name))
+    path: dict[str, tuple[str | int, ...]] = {
+        "pagerduty": ("payload", "summary"),
+        "rootly": ("incident", "title"),
+        "rootly-api": ("data", "attributes", "summary"),
+        "rootly-simple": ("title",),
+        "slack": ("blocks", 0, "text", "text"),
+    }
+    for step in path[name]:
+        found = found[step]
+    assert "Two lines" in found
+
+
+@pytest.mark.parametrize("name", sorted(TEMPLATED))
 def test_people_are_not_given_links_that_lead_elsewhere(name: str) -> None:
     told = event(generator_url="javascript:alert(1)", annotations={"runbook_url": "data:text/html,x"})
     found = document(claim(told), target(name))
-    links = {
-        "pagerduty": lambda: [link["href"] for link in found["links"]],
-        "rootly": lambda: [found["incident"]["custom_fields"]["generator_url"]],
-        "rootly-api": lambda: [found["data"]["attributes"].get("external_url", "")],
-        "rootly-simple": list,
-        "slack": lambda: ["|" for block in found["attachments"][0]["blocks"] if "|Source" in str(block)],
-    }[name]()
-    assert not any(links)
+    match name:
+        case "pagerduty":
+            assert found["links"] == []
+        case "rootly":
+            assert found["incident"]["custom_fields"]["generator_url"] == ""
+        case "rootly-api":
+            assert "external_url" not in found["data"]["attributes"]
+        case "slack":
+            assert "|Source" not in str(found)
+            assert "|Runbook" not in str(found)
 
 
 # PagerDuty
@@ -242,6 +260,16 @@ def test_rootly_simple_is_flat() -> None:
     )
     assert found["labels"] == {"alertname": "A", "namespace": "prod", "severity": "critical", "n": "5"}
     assert document(claim(ended()), target("rootly-simple"))["title"].startswith("RESOLVED: [HighLatency]")
+
+
+@pytest.mark.parametrize("name", ["rootly-api", "rootly-simple"])
+def test_rootly_is_told_what_the_alert_itself_says(name: str) -> None:
+    told = event(annotations={"summary": "Disk is full.", "description": "On db-1."})
+    found = document(claim(told), target(name))
+    described = (found if name == "rootly-simple" else found["data"]["attributes"])["description"]
+    assert described.startswith("Disk is full.\n\nOn db-1.\n\n**Alert:** HighLatency")
+    own = document(claim(told), target(name, description="Own"))
+    assert (own if name == "rootly-simple" else own["data"]["attributes"])["description"] == "Own"
 
 
 def test_rootly_api_makes_an_alert_under_its_key() -> None:

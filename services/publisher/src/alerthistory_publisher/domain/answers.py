@@ -80,9 +80,16 @@ def _slack_bot(target: Target, answer: Answer) -> Answer:
         return replace(answer, receipt=_text(said.get("ts")))
     if said.get("ok") is not False:
         return replace(answer, outcome=Outcome.AMBIGUOUS, text=f"Slack's answer cannot be read: {answer.text}")
-    error = _text(said.get("error")) or "unknown error"
-    text = f"Slack did not take the message: {sanitised(error, target.secrets)}"
+    error = str(said.get("error") or "unknown error")
+    text = f"Slack did not take the message: {sanitised(_explained(error, said), target.secrets)}"
     return replace(answer, outcome=_SLACK_ERRORS.get(error, Outcome.PERMANENT), text=text)
+
+
+def _explained(error: str, said: Mapping[str, Any]) -> str:
+    """Return *error* with what Slack tells of the place in the message where it is."""
+    metadata = said.get("response_metadata")
+    messages = metadata.get("messages") if isinstance(metadata, dict) else None
+    return " ".join([error, *(str(each) for each in messages)]) if isinstance(messages, list) else error
 
 
 def _pagerduty(target: Target, answer: Answer) -> Answer:

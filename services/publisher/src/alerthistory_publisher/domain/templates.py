@@ -12,7 +12,7 @@ from itertools import islice
 from time import perf_counter
 from typing import Any, cast
 
-from jinja2 import ChainableUndefined, Template, TemplateSyntaxError, meta, nodes, pass_context
+from jinja2 import ChainableUndefined, Template, TemplateSyntaxError, nodes, pass_context
 from jinja2.filters import FILTERS
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -211,7 +211,8 @@ def _limited(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _environment() -> _Environment:
-    environment = _Environment(autoescape=False, undefined=ChainableUndefined)
+    # The optimizer evaluates what is constant again and again, in a time that grows with the square of its depth.
+    environment = _Environment(autoescape=False, undefined=ChainableUndefined, optimized=False)
     given = {name: FILTERS[name] for name in _FILTERS} | {"join": _join, "replace": _replace}
     environment.filters = {name: _limited(function) for name, function in given.items()}
     environment.filters |= {"percent": _percent, _ROUNDS: _rounds, _BOUNDED: _bounded}
@@ -226,8 +227,11 @@ _ENVIRONMENT = _environment()
 def _compiled(text: str) -> Template:
     tree = _ENVIRONMENT.parse(text)
     _check(tree, depth=0)
-    if unknown := meta.find_undeclared_variables(tree) - _VARIABLES - {"range"}:
-        raise TemplateSyntaxError(f"there is no variable {min(unknown)!r}", 1)
+    names = list(tree.find_all(nodes.Name))
+    known = _VARIABLES | {"range", "loop"} | {each.name for each in names if each.ctx == "store"}
+    for each in names:
+        if each.name not in known:
+            raise TemplateSyntaxError(f"there is no variable {each.name!r}", each.lineno)
     return _ENVIRONMENT.from_string(_guarded(tree))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from alerthistory_common.alerts import Severity, Verdict
 from alerthistory_publisher.domain.deliveries import Claim
 from alerthistory_publisher.domain.formats.content import Content, Letter, encode
-from alerthistory_publisher.domain.formats.texts import cut, web_link
+from alerthistory_publisher.domain.formats.texts import cut, one_line, web_link
 from alerthistory_publisher.domain.targets import Target
 
 MAX_SUMMARY_LENGTH = 1024
@@ -48,7 +48,7 @@ def _event(content: Content, routing_key: str, details: dict[str, Any]) -> dict[
 def _payload(content: Content, details: dict[str, Any]) -> dict[str, Any]:
     verdict = content.verdict
     return {
-        "summary": cut(content.title or _summary(content), MAX_SUMMARY_LENGTH),
+        "summary": cut(one_line(content.title or _summary(content)), MAX_SUMMARY_LENGTH),
         "source": _word(content.namespace),
         "severity": "warning" if verdict is None else _SEVERITIES[verdict.severity],
         "timestamp": content.event.starts_at.iso_utc(),
@@ -68,7 +68,7 @@ def _summary(content: Content) -> str:
 
 
 def _word(text: str) -> str:
-    return cut(text, _MAX_WORD_LENGTH) or "unknown"
+    return cut(one_line(text), _MAX_WORD_LENGTH) or "unknown"
 
 
 def _details(content: Content) -> dict[str, Any]:

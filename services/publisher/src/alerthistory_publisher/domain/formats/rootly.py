@@ -5,7 +5,7 @@ from typing import Any
 from alerthistory_common.alerts import Severity, Verdict
 from alerthistory_publisher.domain.deliveries import Claim
 from alerthistory_publisher.domain.formats.content import Content, Letter, encode
-from alerthistory_publisher.domain.formats.texts import cut, percent, web_link
+from alerthistory_publisher.domain.formats.texts import cut, one_line, percent, web_link
 from alerthistory_publisher.domain.targets import Target
 
 SOURCE = "alert-history-llm"
@@ -40,12 +40,20 @@ def write(content: Content, *, claim: Claim, target: Target) -> Letter:
 
 def title(content: Content) -> str:
     """Return the title of an incident, at most ``MAX_TITLE_LENGTH`` long."""
-    return cut(content.title or _title(content), MAX_TITLE_LENGTH)
+    return cut(one_line(content.title or _title(content)), MAX_TITLE_LENGTH)
 
 
 def description(content: Content) -> str:
     """Return what happened and what to do, in Markdown, at most ``MAX_DESCRIPTION_LENGTH`` long."""
     return cut(content.description or "\n".join(_description(content)), MAX_DESCRIPTION_LENGTH)
+
+
+def full_description(content: Content) -> str:
+    """Return the same behind the alert's own summary and description, which the older service left out."""
+    own = "\n\n".join(text for name in ("summary", "description") if (text := content.annotation(name).strip()))
+    if content.description or not own:
+        return description(content)
+    return cut(f"{own}\n\n{description(content)}", MAX_DESCRIPTION_LENGTH)
 
 
 def severity(content: Content) -> str:

@@ -67,7 +67,7 @@ def _attributes(content: Content) -> dict[str, Any]:
     attributes = {
         "source": _SOURCE,
         "summary": rootly.title(content),
-        "description": cut(rootly.description(content), _MAX_DESCRIPTION_LENGTH),
+        "description": cut(rootly.full_description(content), _MAX_DESCRIPTION_LENGTH),
         "status": "open",
         "started_at": content.event.starts_at.iso_utc(),
         "external_id": content.key,

@@ -16,7 +16,7 @@ def write(content: Content, *, claim: Claim, target: Target) -> Letter:
     title = rootly.title(content)
     document = {
         "title": title if content.is_firing or content.title else f"RESOLVED: {title}",
-        "description": rootly.description(content),
+        "description": rootly.full_description(content),
         "severity": rootly.severity(content),
         "labels": labels(content),
         "source": rootly.SOURCE,

@@ -12,7 +12,7 @@ from alerthistory_common.alerts import Severity, Verdict
 from alerthistory_publisher.domain.deliveries import Claim
 from alerthistory_publisher.domain.formats.content import Content, Letter, encode
 from alerthistory_publisher.domain.formats.slack_texts import escaped, moment, mrkdwn, plain_text, shortened
-from alerthistory_publisher.domain.formats.texts import percent, web_link
+from alerthistory_publisher.domain.formats.texts import one_line, percent, web_link
 from alerthistory_publisher.domain.targets import Target
 
 EVENT_TYPE = "alerthistory_alert"
@@ -69,11 +69,11 @@ def _fallback(content: Content) -> str:
     """Return what notifications and screen readers say."""
     place = f" in {content.namespace}" if content.namespace else ""
     said = f" ({content.verdict.severity.value})" if content.verdict is not None else ""
-    return f"{content.status.upper()}: {_title(content)}{place}{said}"
+    return one_line(f"{content.status.upper()}: {_title(content)}{place}{said}")
 
 
 def _title(content: Content) -> str:
-    return content.title or content.event.alert_name
+    return one_line(content.title or content.event.alert_name)
 
 
 def _color(content: Content) -> str:
@@ -116,8 +116,8 @@ def _fields(content: Content) -> list[dict[str, Any]]:
     ]
     if content.verdict is not None:
         rows.append(("Confidence", plain_text(percent(content.verdict.confidence), _VALUE_LENGTH)))
-    if content.namespace.strip():
-        rows.append(("Namespace", plain_text(content.namespace, _VALUE_LENGTH)))
+    if namespace := one_line(content.namespace):
+        rows.append(("Namespace", plain_text(namespace, _VALUE_LENGTH)))
     rows.append(("Started", mrkdwn(moment(content.event.starts_at))))
     return [field for name, value in rows for field in (mrkdwn(f"*{name}*"), value)]
 
@@ -140,7 +140,7 @@ def _duration(seconds: int) -> str:
 def _severity(content: Content) -> str:
     if content.verdict is not None:
         return content.verdict.severity.value.upper()
-    return content.label("severity").strip().upper() or "UNKNOWN"
+    return one_line(content.label("severity")).upper() or "UNKNOWN"
 
 
 def _said(verdict: Verdict) -> list[dict[str, Any]]:
@@ -168,7 +168,7 @@ def _link(name: str, url: str | None) -> str:
 
 def _labels(content: Content) -> str:
     told = ((name, content.label(name)) for name in content.labels if name not in _LABELS_TOLD_APART)
-    return "  ".join(f"{name}={value}" for name, value in told)
+    return "  ".join(one_line(f"{name}={value}") for name, value in told)
 
 
 def _section(text: dict[str, Any]) -> dict[str, Any]:

@@ -46,6 +46,11 @@ def cut(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 3] + "..."
 
 
+def one_line(text: str) -> str:
+    """Return *text* on one line, with single spaces."""
+    return " ".join(text.split())
+
+
 def percent(confidence: float) -> str:
     """Return *confidence* in whole percent, halves to the even one."""
     return f"{confidence * 100:.0f}%"
