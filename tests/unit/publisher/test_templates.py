@@ -1,9 +1,12 @@
 """Titles and descriptions in an operator's own words: what they can say, and that they can do no harm."""
 
 import json
+import re
 import time
+from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,8 +14,11 @@ from alerthistory_publisher.domain.deliveries import Publication
 from alerthistory_publisher.domain.formats.choice import FORMATS, TEMPLATED
 from alerthistory_publisher.domain.formats.content import Content, read
 from alerthistory_publisher.domain.templates import (
+    FILTERS,
     MAX_OUTPUT_LENGTH,
     MAX_TEMPLATE_LENGTH,
+    METHODS,
+    VARIABLES,
     TemplateFailedError,
     render,
     template_problem,
@@ -219,3 +225,28 @@ def test_any_text_is_a_template_or_has_a_problem(text: str) -> None:
         render(text, content())
     except TemplateFailedError:
         assert problem
+
+
+def test_loops_end_with_their_time_however_few_their_rounds() -> None:
+    heavy = "{% if annotations.long|tojson|length > 1 %}{% endif %}" * 150
+    template = "{% for i in range(100) %}{% for j in range(9) %}" + heavy + "{% endfor %}{% endfor %}"
+    began = time.perf_counter()
+    with pytest.raises(TemplateFailedError, match="its loops take too long"):
+        render(template, content())
+    assert time.perf_counter() - began < 2
+
+
+def test_the_documentation_names_all_that_templates_can_use() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "formats.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| (\w+) \| (.+) \|$", text, re.MULTILINE))
+    named = {kind: set(re.findall(r"`(\w+)`", rows[kind])) for kind in ("variables", "filters", "methods")}
+    assert named["filters"] == FILTERS
+    assert named["variables"] == VARIABLES | {"confidence", "reasoning", "recommendations"}
+    assert named["methods"] == set().union(*METHODS.values()) | {"range"}
+
+
+def test_the_example_of_the_documentation_is_fine() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "formats.md").read_text(encoding="utf-8")
+    example = yaml.safe_load(text.split("```yaml")[1].split("```")[0])
+    assert [template_problem(example[name]) for name in ("title", "description")] == ["", ""]
+    assert "1. Clean." in render(example["description"], content())

@@ -13,7 +13,7 @@ from time import perf_counter
 from typing import Any, cast
 
 from jinja2 import ChainableUndefined, Template, TemplateSyntaxError, nodes, pass_context
-from jinja2.filters import FILTERS
+from jinja2.filters import FILTERS as DEFAULT_FILTERS
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -42,8 +42,9 @@ _NODES = (
     *(nodes.Filter, nodes.Test, nodes.Getattr, nodes.Getitem, nodes.Slice, nodes.Concat, nodes.Call),
     *(nodes.Compare, nodes.Operand, nodes.BinExpr, nodes.UnaryExpr),
 )
-_FILTERS = frozenset(
+FILTERS = frozenset(
     {
+        *("join", "percent", "replace"),
         *("abs", "float", "int", "max", "min", "round", "sum"),
         *("capitalize", "e", "escape", "lower", "string", "title", "tojson", "trim", "truncate", "upper", "urlencode"),
         *("count", "d", "default", "first", "last", "length"),
@@ -51,16 +52,21 @@ _FILTERS = frozenset(
         *("reject", "rejectattr", "select", "selectattr"),
     }
 )
-_VARIABLES = frozenset(
+"""The filters that templates can use."""
+
+VARIABLES = frozenset(
     {
         *("alert_name", "status", "labels", "annotations", "namespace", "severity", "verdict"),
         *("fingerprint", "starts_at", "ends_at", "generator_url"),
     }
 )
-_METHODS: Mapping[type, frozenset[str]] = {
+"""What templates know of an alert."""
+
+METHODS: Mapping[type, frozenset[str]] = {
     str: frozenset({"endswith", "lower", "lstrip", "rstrip", "split", "startswith", "strip", "title", "upper"}),
     dict: frozenset({"get", "items", "keys", "values"}),
 }
+"""The methods that templates can call, by the type of what has them."""
 
 
 class TemplateFailedError(ValueError):
@@ -118,7 +124,7 @@ class _Environment(ImmutableSandboxedEnvironment):
     def is_safe_callable(self, obj: Any) -> bool:
         """Whether *obj* is ``range``, or one of the methods that templates may call."""
         owner, name = getattr(obj, "__self__", None), getattr(obj, "__name__", "")
-        return obj is _range or any(isinstance(owner, kind) and name in known for kind, known in _METHODS.items())
+        return obj is _range or any(isinstance(owner, kind) and name in known for kind, known in METHODS.items())
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Return the sum, the product or the remainder, of numbers; or two texts together."""
@@ -213,9 +219,9 @@ def _limited(function: Callable[..., Any]) -> Callable[..., Any]:
 def _environment() -> _Environment:
     # The optimizer evaluates what is constant again and again, in a time that grows with the square of its depth.
     environment = _Environment(autoescape=False, undefined=ChainableUndefined, optimized=False)
-    given = {name: FILTERS[name] for name in _FILTERS} | {"join": _join, "replace": _replace}
-    environment.filters = {name: _limited(function) for name, function in given.items()}
-    environment.filters |= {"percent": _percent, _ROUNDS: _rounds, _BOUNDED: _bounded}
+    given = DEFAULT_FILTERS | {"join": _join, "percent": _percent, "replace": _replace}
+    environment.filters = {name: _limited(given[name]) for name in FILTERS}
+    environment.filters |= {_ROUNDS: _rounds, _BOUNDED: _bounded}
     environment.globals = {"range": _range}
     return environment
 
@@ -228,7 +234,7 @@ def _compiled(text: str) -> Template:
     tree = _ENVIRONMENT.parse(text)
     _check(tree, depth=0)
     names = list(tree.find_all(nodes.Name))
-    known = _VARIABLES | {"range", "loop"} | {each.name for each in names if each.ctx == "store"}
+    known = VARIABLES | {"range", "loop"} | {each.name for each in names if each.ctx == "store"}
     for each in names:
         if each.name not in known:
             raise TemplateSyntaxError(f"there is no variable {each.name!r}", each.lineno)
