@@ -5,9 +5,10 @@ from datetime import timedelta
 
 from alerthistory_common.clock import Clock
 from alerthistory_common.errors import FieldViolation, InvalidArgumentError
+from alerthistory_publisher.application.couriers import Courier
 from alerthistory_publisher.application.targets import TargetDirectory
 from alerthistory_publisher.domain.outcomes import Answer, Outcome, outcome_of, result_of
-from alerthistory_publisher.domain.probes import default_probe, pack_probe, probe_of
+from alerthistory_publisher.domain.probes import default_probe, marked, probe_claim, probe_of
 from alerthistory_publisher.domain.targets import Target
 from alerthistory_publisher.ports import Sender
 
@@ -30,7 +31,7 @@ class Testing:
 
     def __init__(self, directory: TargetDirectory, sender: Sender, *, clock: Clock) -> None:
         self._directory = directory
-        self._sender = sender
+        self._courier = Courier(sender, clock)
         self._clock = clock
 
     async def test(self, name: str, alert_json: bytes, *, limit: timedelta) -> TestResult:
@@ -55,8 +56,4 @@ class Testing:
     async def _attempt(self, target: Target, alert_json: bytes) -> Answer:
         now = self._clock.now()
         probe = probe_of(alert_json, target=target.name, at=now) if alert_json else default_probe(target.name, at=now)
-        try:
-            parcel = pack_probe(probe, target=target, now=now)
-        except (ValueError, RecursionError):
-            return Answer(outcome=Outcome.PERMANENT, text=f"the alert cannot be written as {target.format}")
-        return await self._sender.send(target, parcel)
+        return await self._courier.deliver(probe_claim(probe, target=target.name, now=now), marked(target))

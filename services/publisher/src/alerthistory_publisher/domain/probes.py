@@ -5,10 +5,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from alerthistory_common.alerts import AlertEvent, EventKind, Fingerprint, Instant
+from alerthistory_common.alerts import AlertEvent, EventKind, Fingerprint, Instant, Verdict
 from alerthistory_common.errors import FieldViolation, InvalidArgumentError
 from alerthistory_publisher.domain.deliveries import Claim, Publication
-from alerthistory_publisher.domain.parcels import Parcel, pack
 from alerthistory_publisher.domain.targets import Target
 
 MARK = "x-alert-history-test"
@@ -40,22 +39,22 @@ def probe_of(alert_json: bytes, *, target: str, at: Instant) -> AlertEvent:
     return _event(alert, target=target, at=at)
 
 
-def pack_probe(probe: AlertEvent, *, target: Target, now: Instant) -> Parcel:
-    """Return the parcel that holds *probe*, marked as a test by a header.
-
-    Raises ValueError or RecursionError when it cannot be written in the target's format.
-    """
-    claim = Claim(
+def probe_claim(probe: AlertEvent, *, target: str, now: Instant, verdict: Verdict | None = None) -> Claim:
+    """Return *probe* as if it had been claimed for *target*: nothing of it is kept anywhere."""
+    return Claim(
         delivery_id=0,
-        target=target.name,
+        target=target,
         attempt=1,
         fence=1,
-        publication=Publication(event=probe),
+        publication=Publication(event=probe, verdict=verdict),
         ordered_at=now,
         give_up_at=now,
     )
-    parcel = pack(claim, target=target, now=now)
-    return replace(parcel, headers={**parcel.headers, MARK: "true"})
+
+
+def marked(target: Target) -> Target:
+    """Return *target* as it is told about a test: with a header that says so."""
+    return replace(target, headers=(*target.headers, (MARK, "true")))
 
 
 def _event(alert: dict[str, Any], *, target: str, at: Instant) -> AlertEvent:

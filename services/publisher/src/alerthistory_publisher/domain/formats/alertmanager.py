@@ -1,19 +1,19 @@
 """The format ``alertmanager``: a webhook of Alertmanager with one alert, the verdict among its annotations."""
 
-import json
 from typing import Any
 
-from alerthistory_common.alerts import Instant, Verdict
-from alerthistory_publisher.domain.deliveries import Publication
-from alerthistory_publisher.domain.formats.content import Content, cut, read
+from alerthistory_common.alerts import Verdict
+from alerthistory_publisher.domain.deliveries import Claim
+from alerthistory_publisher.domain.formats.content import Content, Letter, encode
+from alerthistory_publisher.domain.formats.texts import cut
+from alerthistory_publisher.domain.targets import Target
 
 _RECEIVER = "alert-history-proxy"
 _VERSION = "4"
 
 
-def body(publication: Publication, *, at: Instant) -> bytes:
-    """Return the body; raise ValueError or RecursionError when labels or annotations are not JSON."""
-    content = read(publication)
+def write(content: Content, *, claim: Claim, target: Target) -> Letter:
+    """Return the letter, labels and annotations as they came."""
     document = {
         "receiver": _RECEIVER,
         "status": content.status,
@@ -26,7 +26,7 @@ def body(publication: Publication, *, at: Instant) -> bytes:
         "groupKey": f"group:{content.event.fingerprint}",
         "truncatedAlerts": 0,
     }
-    return json.dumps(document).encode()
+    return Letter(body=encode(document))
 
 
 def _alert(content: Content) -> dict[str, Any]:

@@ -1,36 +1,46 @@
 """The formats there are, by name."""
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Protocol
 
-from alerthistory_common.alerts import Instant
-from alerthistory_publisher.domain.deliveries import Publication
-from alerthistory_publisher.domain.formats import alertmanager, pagerduty, rootly, slack, webhook
+from alerthistory_publisher.domain.deliveries import Claim
+from alerthistory_publisher.domain.formats import (
+    alertmanager,
+    pagerduty,
+    rootly,
+    rootly_api,
+    rootly_simple,
+    slack,
+    webhook,
+)
+from alerthistory_publisher.domain.formats.content import Content, Letter
 from alerthistory_publisher.domain.targets import Target
 
 
 class Format(Protocol):
-    """Writes the body for one kind of receiver."""
+    """Writes letters for one kind of receiver."""
 
-    def __call__(self, publication: Publication, *, at: Instant) -> bytes:
-        """Return the body; raise ValueError or RecursionError when the alert cannot be written."""
+    def __call__(self, content: Content, *, claim: Claim, target: Target) -> Letter:
+        """Return the letter of the claimed attempt; raise ValueError when the alert cannot be written."""
         ...
 
 
 FORMATS: Mapping[str, Format] = {
-    "alertmanager": alertmanager.body,
-    "pagerduty": pagerduty.body,
-    "rootly": rootly.body,
-    "slack": slack.body,
-    "webhook": webhook.body,
+    "alertmanager": alertmanager.write,
+    "pagerduty": pagerduty.write,
+    "rootly": rootly.write,
+    "rootly-api": rootly_api.write,
+    "rootly-simple": rootly_simple.write,
+    "slack": slack.write,
+    "webhook": webhook.write,
 }
+
+TEMPLATED: frozenset[str] = frozenset({"pagerduty", "rootly", "rootly-api", "rootly-simple", "slack"})
+"""The formats that an operator may give a title and a description of their own; machines read the others."""
 
 
 def format_of(target: Target) -> Format:
     """Return how alerts are written for *target*; raise KeyError when there is no such format."""
-    if target.format == "pagerduty":
-        return partial(pagerduty.body, routing_key=target.routing_key)
     return FORMATS[target.format]
 
 

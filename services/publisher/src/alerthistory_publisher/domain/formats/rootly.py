@@ -1,13 +1,17 @@
-"""The format ``rootly``: an incident."""
+"""The format ``rootly``: an incident, as the older service sent it; and words that its siblings use."""
 
-import json
 from typing import Any
 
-from alerthistory_common.alerts import Instant, Severity, Verdict
-from alerthistory_publisher.domain.deliveries import Publication
-from alerthistory_publisher.domain.formats.content import Content, cut, percent, read
+from alerthistory_common.alerts import Severity, Verdict
+from alerthistory_publisher.domain.deliveries import Claim
+from alerthistory_publisher.domain.formats.content import Content, Letter, encode
+from alerthistory_publisher.domain.formats.texts import cut, one_line, percent, web_link
+from alerthistory_publisher.domain.targets import Target
 
-_SOURCE = "alert-history-llm"
+SOURCE = "alert-history-llm"
+MAX_TITLE_LENGTH = 1000
+MAX_DESCRIPTION_LENGTH = 20_000
+_MAX_WORD_LENGTH = 1000
 _BY_VERDICT = {
     Severity.CRITICAL: "critical",
     Severity.WARNING: "major",
@@ -18,20 +22,45 @@ _BY_LABEL = {"critical": "critical", "info": "minor"}
 _TOLD_APART = ("description", "summary")
 
 
-def body(publication: Publication, *, at: Instant) -> bytes:
-    """Return the body; raise ValueError or RecursionError when labels or annotations are not JSON."""
-    content = read(publication)
+def write(content: Content, *, claim: Claim, target: Target) -> Letter:
+    """Return the letter."""
+    content = content.cleaned()
     incident = {
-        "title": _title(content),
-        "description": "\n".join(_description(content)),
-        "severity": _severity(content),
-        "status": "started" if content.status == "firing" else "resolved",
-        "source": _SOURCE,
-        "alert_fingerprint": content.event.fingerprint,
+        "title": title(content),
+        "description": description(content),
+        "severity": severity(content),
+        "status": "started" if content.is_firing else "resolved",
+        "source": SOURCE,
+        "alert_fingerprint": content.key,
         "tags": _tags(content),
         "custom_fields": _custom_fields(content),
     }
-    return json.dumps({"incident": incident}).encode()
+    return Letter(body=encode({"incident": incident}))
+
+
+def title(content: Content) -> str:
+    """Return the title of an incident, at most ``MAX_TITLE_LENGTH`` long."""
+    return cut(one_line(content.title or _title(content)), MAX_TITLE_LENGTH)
+
+
+def description(content: Content) -> str:
+    """Return what happened and what to do, in Markdown, at most ``MAX_DESCRIPTION_LENGTH`` long."""
+    return cut(content.description or "\n".join(_description(content)), MAX_DESCRIPTION_LENGTH)
+
+
+def full_description(content: Content) -> str:
+    """Return the same behind the alert's own summary and description, which the older service left out."""
+    own = "\n\n".join(text for name in ("summary", "description") if (text := content.annotation(name).strip()))
+    if content.description or not own:
+        return description(content)
+    return cut(f"{own}\n\n{description(content)}", MAX_DESCRIPTION_LENGTH)
+
+
+def severity(content: Content) -> str:
+    """Return one of Rootly's severities: that of the verdict, else that of the label."""
+    if content.verdict is not None:
+        return _BY_VERDICT[content.verdict.severity]
+    return _BY_LABEL.get(content.label("severity").lower(), "major")
 
 
 def _title(content: Content) -> str:
@@ -73,12 +102,6 @@ def _said(verdict: Verdict) -> list[str]:
     return lines
 
 
-def _severity(content: Content) -> str:
-    if content.verdict is not None:
-        return _BY_VERDICT[content.verdict.severity]
-    return _BY_LABEL.get(content.label("severity").lower(), "major")
-
-
 def _tags(content: Content) -> list[str]:
     tags = ["alert-history", "automated", f"alert:{content.event.alert_name}"]
     if content.namespace:
@@ -88,7 +111,7 @@ def _tags(content: Content) -> list[str]:
     for name in ("service", "job", "instance"):
         if value := content.label(name):
             tags.append(f"{name}:{value}".replace(" ", "-").lower())
-    return tags
+    return [cut(tag, _MAX_WORD_LENGTH) for tag in tags]
 
 
 def _confidence(confidence: float) -> str:
@@ -100,9 +123,9 @@ def _confidence(confidence: float) -> str:
 def _custom_fields(content: Content) -> dict[str, Any]:
     verdict = content.verdict
     return {
-        "alert_name": content.event.alert_name,
-        "namespace": content.namespace or "unknown",
-        "generator_url": content.event.generator_url or "",
+        "alert_name": cut(content.event.alert_name, _MAX_WORD_LENGTH),
+        "namespace": cut(content.namespace, _MAX_WORD_LENGTH) or "unknown",
+        "generator_url": web_link(content.event.generator_url),
         "llm_severity": None if verdict is None else verdict.severity.value,
         "llm_confidence": None if verdict is None else verdict.confidence,
     }
