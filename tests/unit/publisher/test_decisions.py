@@ -48,7 +48,8 @@ def decided(
 
 
 def began(state: DeliveryState = DeliveryState.DELIVERED, **fields: Any) -> Beginning:
-    return Beginning(**({"delivery_id": 1, "state": state, "ordered_at": later(NOW, -60 * SECOND)} | fields))
+    given: dict[str, Any] = {"delivery_id": 1, "state": state, "ordered_at": later(NOW, -60 * SECOND)}
+    return Beginning(**(given | fields))
 
 
 def test_when_nothing_is_against_it_the_target_is_told_at_once() -> None:

@@ -33,6 +33,7 @@ from alerthistory_publisher.application.filtering import Filtering
 from alerthistory_publisher.application.lanes import Lanes, breaker_rules
 from alerthistory_publisher.application.pauses import Pauses
 from alerthistory_publisher.application.planning import Planning
+from alerthistory_publisher.application.previewing import Previewing
 from alerthistory_publisher.application.publish import Publishing
 from alerthistory_publisher.application.targets import TargetDirectory
 from alerthistory_publisher.application.testing import Testing
@@ -81,9 +82,10 @@ async def open_publisher(
             ahead=settings.target_claims,
             rules=breaker_rules(open_s=settings.breaker_open_s),
         )
+        courier = Courier(sender, clock)
         dispatcher = Dispatcher(
             store,
-            Courier(sender, clock),
+            courier,
             directory,
             clock=clock,
             metrics=metrics,
@@ -102,7 +104,10 @@ async def open_publisher(
                 PublisherServicer(publishing, planning, directory, clock=clock), server
             )
             target_service_pb2_grpc.add_TargetServiceServicer_to_server(
-                TargetServicer(directory, Testing(directory, sender, clock=clock), clock=clock), server
+                TargetServicer(
+                    directory, Testing(directory, courier, clock=clock), Previewing(directory, clock), clock=clock
+                ),
+                server,
             )
             filter_service_pb2_grpc.add_FilterServiceServicer_to_server(FilterServicer(filtering), server)
             return _SERVICES

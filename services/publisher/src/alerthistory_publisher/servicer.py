@@ -28,6 +28,7 @@ from alerthistory_common.errors import FieldViolation, InvalidArgumentError, Pag
 from alerthistory_common.telemetry import current_traceparent
 from alerthistory_publisher.application.filtering import Filtering
 from alerthistory_publisher.application.planning import Planning
+from alerthistory_publisher.application.previewing import Previewing
 from alerthistory_publisher.application.publish import Publishing
 from alerthistory_publisher.application.targets import TargetDirectory
 from alerthistory_publisher.application.testing import TEST_TIMEOUT, Testing
@@ -195,9 +196,10 @@ class PublisherServicer(publisher_service_pb2_grpc.PublisherServiceServicer):
 class TargetServicer(target_service_pb2_grpc.TargetServiceServicer):
     """Shows, reloads and tests the targets."""
 
-    def __init__(self, directory: TargetDirectory, testing: Testing, *, clock: Clock) -> None:
+    def __init__(self, directory: TargetDirectory, testing: Testing, previewing: Previewing, *, clock: Clock) -> None:
         self._directory = directory
         self._testing = testing
+        self._previewing = previewing
         self._clock = clock
 
     async def ListTargets(  # noqa: N802
@@ -239,6 +241,23 @@ class TargetServicer(target_service_pb2_grpc.TargetServiceServicer):
             status_code=result.status,
             response_time=alert_codec.duration(result.response_time),
             problem=result.problem,
+        )
+
+    async def PreviewTarget(  # noqa: N802
+        self,
+        request: target_service_pb2.PreviewTargetRequest,
+        context: Context,
+    ) -> target_service_pb2.PreviewTargetResponse:
+        """Return what would be sent about an alert, without secrets."""
+        preview = self._previewing.preview(
+            request.target,
+            request.alert_json,
+            alert_codec.verdict(request.verdict) if request.HasField("verdict") else None,
+            request.title_template if request.HasField("title_template") else None,
+            request.description_template if request.HasField("description_template") else None,
+        )
+        return target_service_pb2.PreviewTargetResponse(
+            method=preview.method, url=preview.url_shown, headers=preview.headers, body=preview.body
         )
 
 

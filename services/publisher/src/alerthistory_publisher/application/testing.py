@@ -10,7 +10,6 @@ from alerthistory_publisher.application.targets import TargetDirectory
 from alerthistory_publisher.domain.outcomes import Answer, Outcome, outcome_of, result_of
 from alerthistory_publisher.domain.probes import default_probe, marked, probe_claim, probe_of
 from alerthistory_publisher.domain.targets import Target
-from alerthistory_publisher.ports import Sender
 
 TEST_TIMEOUT = timedelta(seconds=30)
 _SHORTEST, _LONGEST = timedelta(seconds=1), timedelta(minutes=5)
@@ -29,9 +28,9 @@ class TestResult:
 class Testing:
     """Sends test alerts: once, at once, and nothing of them is kept."""
 
-    def __init__(self, directory: TargetDirectory, sender: Sender, *, clock: Clock) -> None:
+    def __init__(self, directory: TargetDirectory, courier: Courier, *, clock: Clock) -> None:
         self._directory = directory
-        self._courier = Courier(sender, clock)
+        self._courier = courier
         self._clock = clock
 
     async def test(self, name: str, alert_json: bytes, *, limit: timedelta) -> TestResult:
