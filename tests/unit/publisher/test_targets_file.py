@@ -55,10 +55,10 @@ def test_a_file_without_targets_is_fine(tmp_path: Path, text: str) -> None:
         ("targets: [{name: ops, format: webhook}]", "url: Field required"),
         (
             "targets: [{name: ops, format: slck, url: 'http://a'}]",
-            "format: Input should be 'alertmanager', 'pagerduty', 'rootly', 'slack' or 'webhook'",
+            "format: must be one of alertmanager, pagerduty, rootly, rootly-api, rootly-simple, slack, webhook (did you mean slack?)",
         ),
         ("targets: [{name: Ops, format: webhook, url: 'http://a'}]", "name: must consist of lower-case letters"),
-        ("targets: [{name: a, format: webhook, url: 'ftp://s3cret'}]", "url: Value error, must be an http:// or https"),
+        ("targets: [{name: a, format: webhook, url: 'ftp://s3cret'}]", "url: must be an http:// or https"),
         ("targets: [{name: a, format: webhook, url: 'http://'}]", "must be an http:// or https:// URL with a host"),
         ("targets: [{name: a, format: webhook, url: 'http://h:x/s3cret'}]", "must be an http:// or https:// URL"),
         (f'targets: [{{{_FIELDS}, headers: {{X-A: "s3cret\\r\\nB: c"}}}}]', "'X-A': the value must be printable ASCII"),

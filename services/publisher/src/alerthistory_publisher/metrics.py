@@ -49,3 +49,20 @@ class PublisherMetrics:
             "alerthistory_publisher_oldest_pending_seconds", "How long the oldest of them waits", registry=registry
         )
         self.dead = Gauge("alerthistory_publisher_dead_deliveries", "Deliveries that were given up", registry=registry)
+        self.target_problems = Gauge(
+            "alerthistory_publisher_target_problems",
+            "Mistakes in the configuration of targets, and sources of targets that are away",
+            registry=registry,
+        )
+        self.target_refreshes = Counter(
+            "alerthistory_publisher_target_refreshes_total",
+            "Times that a source of targets was read, by outcome: read, away, invalid or broken",
+            ["source", "outcome"],
+            registry=registry,
+        )
+        self.targets_refreshed = Gauge(
+            "alerthistory_publisher_targets_refreshed_timestamp_seconds",
+            "When a source of targets was last read, in Unix seconds",
+            ["source"],
+            registry=registry,
+        )
