@@ -10,7 +10,7 @@ import base64
 import binascii
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Literal
@@ -86,11 +86,13 @@ class KubernetesSecrets:
         allow_http: bool,
         config: Callable[[], SingleConfig] = found_config,
         backoff: Backoff | None = None,
+        page_size: int = _PAGE_SIZE,
     ) -> None:
         self._namespaces = tuple(namespaces)
         self._allow_http = allow_http
         self._config = config
         self._backoff = backoff or full_jitter(random.random)
+        self._page_size = page_size
         self._quiet_until = 0.0
         self._known: frozenset[str] = frozenset()
 
@@ -152,9 +154,31 @@ class KubernetesSecrets:
         found: dict[str, _Secret] = {}
         for namespace in self._namespaces:
             for selector in SELECTORS:
-                for secret in await _list(client, namespace, selector):
+                for secret in await self._list(client, namespace, selector):
                     found[f"{namespace}/{secret.metadata.name}"] = secret
         return found
+
+    async def _list(self, client: httpx2.AsyncClient, namespace: str, selector: str) -> Sequence[_Secret]:
+        """Return all of a list, or none of it: one that expires between its pages is begun anew."""
+        for _ in range(_LISTS - 1):
+            try:
+                return [secret async for secret in self._pages(client, namespace, selector)]
+            except httpx2.HTTPStatusError as error:
+                if error.response.status_code != _GONE:
+                    raise
+        return [secret async for secret in self._pages(client, namespace, selector)]
+
+    async def _pages(self, client: httpx2.AsyncClient, namespace: str, selector: str) -> AsyncIterator[_Secret]:
+        params = {"labelSelector": selector, "limit": str(self._page_size)}
+        while True:
+            response = await client.get(_path(namespace), params=params)
+            response.raise_for_status()
+            page = msgspec.json.decode(response.content, type=_Page)
+            for secret in page.items or ():
+                yield secret
+            if not page.metadata.continue_:
+                return
+            params["continue"] = page.metadata.continue_
 
     def _target(self, key: str, secret: _Secret) -> Target | Malformed:
         place = f"secret {key}"
@@ -187,30 +211,6 @@ _QUIET = "the Kubernetes API asks for a pause"
 
 def _path(namespace: str) -> str:
     return f"/api/v1/namespaces/{namespace}/secrets"
-
-
-async def _list(client: httpx2.AsyncClient, namespace: str, selector: str) -> Iterable[_Secret]:
-    """Return all of a list, or none of it: one that expires between its pages is begun anew."""
-    for _ in range(_LISTS - 1):
-        try:
-            return [secret async for secret in _pages(client, namespace, selector)]
-        except httpx2.HTTPStatusError as error:
-            if error.response.status_code != _GONE:
-                raise
-    return [secret async for secret in _pages(client, namespace, selector)]
-
-
-async def _pages(client: httpx2.AsyncClient, namespace: str, selector: str) -> AsyncIterator[_Secret]:
-    params = {"labelSelector": selector, "limit": str(_PAGE_SIZE)}
-    while True:
-        response = await client.get(_path(namespace), params=params)
-        response.raise_for_status()
-        page = msgspec.json.decode(response.content, type=_Page)
-        for secret in page.items or ():
-            yield secret
-        if not page.metadata.continue_:
-            return
-        params["continue"] = page.metadata.continue_
 
 
 def _wanted_pause(error: BaseException) -> timedelta:

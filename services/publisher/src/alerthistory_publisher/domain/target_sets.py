@@ -43,11 +43,12 @@ class Holding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceState:
-    """What one source last said that could be used, and what of its last word could not."""
+    """What one source last said that could be used, what of it could not, and why it cannot be read, if so."""
 
     name: str
     holdings: Mapping[str, Holding] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
+    failure: tuple[str, ...] = ()
 
 
 _Change = Callable[[SourceState], SourceState]
@@ -69,7 +70,9 @@ class TargetSet:
     @property
     def problems(self) -> tuple[TargetProblem, ...]:
         """All that should be mended."""
-        told = (TargetProblem(source.name, text) for source in self.sources for text in source.problems)
+        told = (
+            TargetProblem(source.name, text) for source in self.sources for text in (*source.failure, *source.problems)
+        )
         return (*told, *self.clashes)
 
     def listed(self, source: str, listing: Listing) -> "TargetSet":
@@ -81,7 +84,7 @@ class TargetSet:
 
     def unreadable(self, source: str, problems: Iterable[str]) -> "TargetSet":
         """Return the set after *source* could not be read: all stays in force, and *problems* are told."""
-        return self._with(source, lambda state: replace(state, problems=tuple(problems)))
+        return self._with(source, lambda state: replace(state, failure=tuple(problems)))
 
     def _with(self, source: str, change: _Change) -> "TargetSet":
         return _resolved(tuple(change(each) if each.name == source else each for each in self.sources))
