@@ -93,8 +93,8 @@ class _Request:
 class KubernetesApi:
     """A running server. *faults* befall the next lists, *watch_faults* the next watches, one request each.
 
-    ``tokens`` are accepted. ``retry_after`` goes with 429. ``before_lists`` are called, one before each page. ``requests``
-    are those that came.
+    ``tokens`` are accepted. ``retry_after`` goes with 429. ``before_lists`` are called, one before each page.
+    ``requests`` are those that came.
     """
 
     def __init__(self) -> None:

@@ -336,6 +336,20 @@ async def test_watches_survive(api: KubernetesApi, trouble: Trouble) -> None:
         await has(directory, "a-1", "a-2")
 
 
+async def test_what_happens_while_no_watch_is_open_is_not_missed(api: KubernetesApi) -> None:
+    api.put("a", "a-1", OURS, data(1))
+    source = KubernetesSecrets(
+        ["a"], allow_http=False, config=api.config, backoff=lambda _: timedelta(milliseconds=300)
+    )
+    async with kept_fresh(hinted(source)) as directory:
+        await watched(api, 2)
+        api.end_watches()
+        await watched(api, 0)
+        await asyncio.sleep(0.1)
+        api.delete("a", "a-1")
+        await has(directory)
+
+
 async def _used_up(api: KubernetesApi) -> bool:
     return not api.watch_faults
 

@@ -1,6 +1,5 @@
 """Targets from Kubernetes secrets, in the keys of the older service and in those of the targets file."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -67,9 +66,15 @@ class _Reading:
                 self._set(entry, key, text)
             elif key not in _KNOWN and not key.startswith(_HEADER):
                 self.problems.append(f"unknown key {key!r}{hint(key, _KNOWN)}")
-        ours = _headers(texts)
-        entry["headers"] = _merged(headers, ours) if isinstance(headers, dict) else headers
+        entry["headers"] = self._with_ours(headers, _headers(texts)) if isinstance(headers, dict) else headers
         return entry
+
+    def _with_ours(self, headers: Mapping[Any, Any], ours: list[tuple[str, str]]) -> dict[Any, Any]:
+        """Return *headers* with *ours*, which take the place of those of the same name."""
+        names = [name for name, _ in ours]
+        self.problems += [f"header {name!r} is set twice" for name in sorted({n for n in names if names.count(n) > 1})]
+        kept = {name: value for name, value in headers.items() if str(name).title() not in names}
+        return {**kept, **dict(ours)}
 
     def _config(self, text: str) -> dict[str, Any]:
         content = self._yaml(_CONFIG, text) if text else {}
@@ -104,18 +109,12 @@ class _Reading:
             return {}
 
 
-def _headers(texts: Mapping[str, str]) -> dict[str, str]:
+def _headers(texts: Mapping[str, str]) -> list[tuple[str, str]]:
     """Return the headers that keys stand for: one for the authorization, and one for each ``header-…``."""
-    named = {_header_name(key): text for key, text in texts.items() if key.startswith(_HEADER)}
     given = next((key for key in _CREDENTIALS if texts.get(key)), None)
-    return named if given is None else {"Authorization": _CREDENTIALS[given].format(texts[given]), **named}
+    credential = [] if given is None else [("Authorization", _CREDENTIALS[given].format(texts[given]))]
+    return credential + [(_header_name(key), text) for key, text in texts.items() if key.startswith(_HEADER)]
 
 
 def _header_name(key: str) -> str:
-    return re.sub(r"[^-]+", lambda word: word[0].capitalize(), key.removeprefix(_HEADER))
-
-
-def _merged(headers: Mapping[Any, Any], ours: Mapping[str, str]) -> dict[Any, Any]:
-    """Return *headers* with *ours*, which take the place of those of the same name."""
-    names = {name.lower() for name in ours}
-    return {**{name: value for name, value in headers.items() if str(name).lower() not in names}, **ours}
+    return key.removeprefix(_HEADER).title()

@@ -111,7 +111,7 @@ class KubernetesSecrets:
         return Listing({key: self._target(key, found[key]) for key in sorted(found)})
 
     async def watch(self, hint: Callable[[], None]) -> None:
-        """Call *hint* on whatever a watch says, also when it ends or fails."""
+        """Call *hint* on whatever a watch says, and when it begins, ends or fails."""
         async with asyncio.TaskGroup() as tasks:
             for namespace in self._namespaces:
                 for selector in SELECTORS:
@@ -136,6 +136,7 @@ class KubernetesSecrets:
                 client.stream("GET", _path(namespace), params=params) as response,
             ):
                 response.raise_for_status()
+                hint()  # What happened before is listed now, what happens from now on is told.
                 async for _ in response.aiter_bytes():
                     hint()
         except _ERRORS as error:

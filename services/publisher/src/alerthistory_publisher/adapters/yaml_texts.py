@@ -5,8 +5,8 @@ from typing import Any
 
 import yaml
 
-# A value that begins with *, & or ! is read as an alias, an anchor or a tag, and then quoted by the error.
-_QUOTED = re.compile(r"""(['"]).{2,}\1""", re.DOTALL)
+_QUOTED = re.compile(r"""(['"])(.*?)\1""", re.DOTALL)
+_HARMLESS = re.compile(r".?|<[a-z ]+>")
 
 
 class YamlTextError(ValueError):
@@ -27,5 +27,15 @@ def read_yaml(text: str) -> Any:
 
 def _why(error: yaml.YAMLError) -> str:
     mark = getattr(error, "problem_mark", None)
-    problem = _QUOTED.sub("'…'", str(getattr(error, "problem", None) or "it cannot be parsed"))
+    problem = _unquoted(str(getattr(error, "problem", None) or "it cannot be parsed"))
     return f"{problem} (line {mark.line + 1}, column {mark.column + 1})" if mark else problem
+
+
+def _unquoted(problem: str) -> str:
+    """Return *problem* up to what it quotes, unless that is punctuation.
+
+    A value that begins with ``*``, ``&`` or ``!`` is read as an alias, an anchor or a tag, and the error quotes it.
+    """
+    if all(_HARMLESS.fullmatch(text) for _, text in _QUOTED.findall(problem)):
+        return problem
+    return re.split("['\"]", problem, maxsplit=1)[0] + "…"
