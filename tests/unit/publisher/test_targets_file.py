@@ -102,4 +102,4 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_the_example_is_right() -> None:
     example = Path(__file__).parents[3] / "deploy" / "targets.example.yaml"
-    assert [each.is_enabled for each in read_targets(example)] == [True, False]
+    assert [each.is_enabled for each in read_targets(example)] == [True, True, False]
