@@ -1,7 +1,7 @@
 """Claims: leased, fenced, in order; and what a worker that dies leaves behind."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -38,6 +38,7 @@ from alerthistory_publisher.domain.deliveries import (
 )
 from alerthistory_publisher.domain.destinations import Destinations, networks_of
 from alerthistory_publisher.domain.outcomes import Outcome, Result, Step, later
+from alerthistory_publisher.domain.target_sets import Listing
 from alerthistory_publisher.domain.targets import Target
 from alerthistory_publisher.metrics import PublisherMetrics
 from alerthistory_publisher.ports import Advance, Room
@@ -288,12 +289,17 @@ async def test_a_worker_killed_between_send_and_record_costs_one_repetition(stor
 class Given:
     """A source of one target."""
 
+    name = "given"
+
     def __init__(self, receiver: Receiver) -> None:
         self._receiver = receiver
 
-    async def load(self) -> tuple[Target, ...]:
+    async def load(self) -> Listing:
         """Return the target."""
-        return (Target(name="ops", format="webhook", url=self._receiver.url),)
+        return Listing.of([Target(name="ops", format="webhook", url=self._receiver.url)])
+
+    async def watch(self, hint: Callable[[], None]) -> None:
+        """Never hint."""
 
 
 class Ahead:

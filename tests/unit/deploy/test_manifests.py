@@ -232,7 +232,7 @@ def test_compose_builds_every_service_and_publishes_on_this_machine_only() -> No
 def named_files(place: Path) -> Iterator[Path]:
     """Yield the files and folders that a kustomization names."""
     (kustomization,) = read_manifests(place)
-    names = [*kustomization["resources"], *(each["path"] for each in kustomization.get("patches", []))]
+    names = [*kustomization.get("resources", []), *(each["path"] for each in kustomization.get("patches", []))]
     for generator in kustomization.get("configMapGenerator", []):
         names += generator.get("envs", [])
     for name in names:

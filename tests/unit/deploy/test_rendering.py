@@ -1,6 +1,7 @@
 """The manifests as kustomize renders them; skipped where no current kustomize or kubectl is installed."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -9,7 +10,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from lightkube.config.kubeconfig import SERVICE_ACCOUNT
 
+from alerthistory_publisher.adapters.target_secrets import parse_secret
+from alerthistory_publisher.adapters.targets_kubernetes import SELECTORS
+from alerthistory_publisher.domain.targets import Target
+from alerthistory_publisher.settings import PublisherSettings, namespaces_of
 from tests.unit.deploy.delivery import KUSTOMIZE, SERVICES, Manifest, loaded_with, settings_class
 
 # kubectl before 1.27 has an older kustomize within, which knows neither "labels" nor folders under "resources".
@@ -40,8 +46,8 @@ def printed(*command: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def render(folder: str) -> list[Manifest]:
-    """Return the manifests of *folder*; any warning is a failure."""
+def render(folder: str | Path) -> list[Manifest]:
+    """Return the manifests of *folder*, in ``deploy/kustomize``; any warning is a failure."""
     if not renderer():
         pytest.skip("needs kustomize 5, or kubectl 1.27 or newer")
     done = subprocess.run([*renderer(), str(KUSTOMIZE / folder)], capture_output=True, text=True)
@@ -104,3 +110,51 @@ def test_the_publisher_of_the_example_reads_its_targets_where_they_are_mounted()
         if each["metadata"]["name"].startswith("alerthistory-publisher-")
     ]
     assert str(Path(file).parent) in {mount["mountPath"] for mount in mounts}
+
+
+def test_the_publisher_may_read_the_secrets_of_the_targets_and_nothing_else() -> None:
+    manifests = {each["kind"]: each for each in render("overlays/targets")}
+    assert {each["metadata"].get("namespace") for each in manifests.values()} == {None, "alerthistory-targets"}
+    assert manifests["Role"]["rules"] == [
+        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "list", "watch"]}
+    ]
+    (account,) = manifests["RoleBinding"]["subjects"]
+    assert account == {"kind": "ServiceAccount", "name": "alerthistory-publisher", "namespace": "alerthistory"}
+    assert manifests["RoleBinding"]["roleRef"]["name"] == manifests["Role"]["metadata"]["name"]
+
+
+def test_the_example_of_a_target_is_one() -> None:
+    (secret,) = [each for each in render("overlays/targets") if each["kind"] == "Secret"]
+    key, _, value = SELECTORS[0].partition("=")
+    assert secret["metadata"]["labels"][key] == value
+    found = parse_secret(
+        {name: text.encode() for name, text in secret["stringData"].items()},
+        name=secret["metadata"]["name"],
+        place="example",
+        source="example",
+        allow_http=False,
+        labels=secret["metadata"]["labels"],
+    )
+    assert isinstance(found, Target), found
+    assert not found.is_enabled
+
+
+def test_only_the_container_that_asks_the_cluster_has_a_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = {
+        "namespace": "alerthistory",
+        "resources": [os.path.relpath(KUSTOMIZE / "services/publisher", tmp_path.resolve())],
+        "components": [os.path.relpath(KUSTOMIZE / "components/kubernetes-targets", tmp_path.resolve())],
+    }
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(shown))
+    manifests = render(tmp_path)
+    (pod,) = [each["spec"]["template"]["spec"] for each in manifests if each["kind"] == "Deployment"]
+    assert pod["automountServiceAccountToken"] is False
+    volumes = [each["name"] for each in pod["volumes"] if "projected" in each]
+    mounts = {each["name"]: each["mountPath"] for each in pod["containers"][0]["volumeMounts"]}
+    assert [mounts[name] for name in volumes] == [str(Path(SERVICE_ACCOUNT))]
+    assert not {mount["name"] for each in pod["initContainers"] for mount in each["volumeMounts"]} & set(volumes)
+    (config_map,) = [each for each in manifests if each["kind"] == "ConfigMap"]
+    _, loaded = loaded_with(config_map["data"], PublisherSettings, monkeypatch)
+    assert isinstance(loaded, PublisherSettings)
+    (namespace,) = [each["metadata"]["name"] for each in render("overlays/targets") if each["kind"] == "Namespace"]
+    assert namespaces_of(loaded.kubernetes_namespaces) == (namespace,)

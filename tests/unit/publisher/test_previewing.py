@@ -1,6 +1,7 @@
 """What a target would be sent, shown without sending it."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from alerthistory_publisher.application.targets import TargetDirectory, TargetNo
 from alerthistory_publisher.domain.formats.choice import FORMATS
 from alerthistory_publisher.domain.parcels import pack
 from alerthistory_publisher.domain.probes import probe_claim, probe_of
+from alerthistory_publisher.domain.target_sets import Listing
 from alerthistory_publisher.domain.targets import Target
 from tests.events import FIRED_AT, verdict
 from tests.unit.publisher.letters import SLACK_BOT, target
@@ -30,11 +32,16 @@ class Clock:
 class Source:
     """Names the given targets."""
 
+    name = "file"
+
     def __init__(self, *targets: Target) -> None:
         self._targets = targets
 
-    async def load(self) -> tuple[Target, ...]:
-        return self._targets
+    async def load(self) -> Listing:
+        return Listing.of(self._targets)
+
+    async def watch(self, hint: Callable[[], None]) -> None:
+        """Never hint."""
 
 
 async def preview(to: Target, alert: Any = None, **overrides: Any) -> Preview:

@@ -33,7 +33,7 @@ def configure(*, level: str, style: Literal["console", "json"]) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for noisy in ("httpx", "httpcore", "aiosqlite", "alembic", "sqlalchemy.engine"):
+    for noisy in ("httpx", "httpx2", "httpcore", "httpcore2", "aiosqlite", "alembic", "sqlalchemy.engine"):
         # httpx writes whole URLs at INFO, and those of receivers hold secrets.
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.configure(

@@ -20,12 +20,13 @@ from alerthistory_common.redis import open_redis
 from alerthistory_common.retention import deleting_daily
 from alerthistory_common.schema_version import current_schema
 from alerthistory_common.settings import SettingsError
-from alerthistory_publisher.adapters import shared_pauses
+from alerthistory_publisher.adapters import shared_pauses, shared_refreshes
 from alerthistory_publisher.adapters.figures import SqlFigures
 from alerthistory_publisher.adapters.http_sender import open_sender
 from alerthistory_publisher.adapters.rate_limits import MovingWindows
 from alerthistory_publisher.adapters.rules import SqlRuleStore
 from alerthistory_publisher.adapters.store import SqlDeliveryStore
+from alerthistory_publisher.adapters.targets_directory import TargetsDirectory
 from alerthistory_publisher.adapters.targets_file import TargetsFile
 from alerthistory_publisher.application.couriers import Courier
 from alerthistory_publisher.application.dispatch import Dispatcher
@@ -40,16 +41,15 @@ from alerthistory_publisher.application.testing import Testing
 from alerthistory_publisher.application.upkeep import Upkeep
 from alerthistory_publisher.domain.destinations import Destinations, networks_of
 from alerthistory_publisher.domain.outcomes import Backoff, full_jitter
-from alerthistory_publisher.domain.targets import InvalidTargetsError
 from alerthistory_publisher.metrics import PublisherMetrics
+from alerthistory_publisher.ports import TargetSource
 from alerthistory_publisher.servicer import FilterServicer, PublisherServicer, TargetServicer
-from alerthistory_publisher.settings import PublisherSettings
+from alerthistory_publisher.settings import PublisherSettings, namespaces_of
 
 SCHEMA = "publisher"
 MIGRATIONS = Path(__file__).parent / "migrations"
 _SERVICES = tuple(f"alerthistory.publisher.v1.{name}Service" for name in ("Publisher", "Target", "Filter"))
 _DRAIN_SHARE = 0.7
-_TARGETS = PublisherSettings.variable("targets_file")
 
 
 @asynccontextmanager
@@ -62,8 +62,8 @@ async def open_publisher(
 ) -> AsyncIterator[Component]:
     """Yield the publisher. *clock* and *backoff* are for tests."""
     clock = clock or SystemClock()
-    directory = TargetDirectory(TargetsFile(settings.targets_file), has_source=settings.targets_file is not None)
-    await _load_targets(directory)
+    metrics = PublisherMetrics(host.registry)
+    directory = await _open_targets(settings, metrics)
     url = database_url(host.settings, settings.database_url, SCHEMA)
     destinations = Destinations(networks_of(settings.allowed_networks))
     async with (
@@ -72,7 +72,7 @@ async def open_publisher(
         open_sender(host.telemetry, destinations, allows_http=settings.allow_http) as sender,
         open_redis(host.settings.redis_url, name=SCHEMA, registry=host.registry) as redis,
     ):
-        store, figures, metrics = SqlDeliveryStore(database), SqlFigures(database), PublisherMetrics(host.registry)
+        store, figures = SqlDeliveryStore(database), SqlFigures(database)
         pauses = Pauses(clock)
         filtering = Filtering(SqlRuleStore(database), metrics=metrics)
         max_age = timedelta(seconds=settings.max_age_s)
@@ -117,11 +117,13 @@ async def open_publisher(
 
         async with (
             shared_pauses.shared(pauses, redis, names),
+            shared_refreshes.shared(directory, redis),
             deleting_daily(store.delete_before, what="deliveries", days=host.settings.retention_days, clock=clock),
             asyncio.TaskGroup() as tasks,
         ):
             background = [
                 tasks.create_task(dispatcher.run()),
+                tasks.create_task(directory.keep_fresh()),
                 tasks.create_task(upkeep.run()),
             ]
             try:
@@ -136,8 +138,23 @@ async def open_publisher(
                     task.cancel()
 
 
-async def _load_targets(directory: TargetDirectory) -> None:
-    try:
-        await directory.refresh()
-    except InvalidTargetsError as error:
-        raise SettingsError(f"{_TARGETS}: {problem}" for problem in error.problems) from error
+async def _open_targets(settings: PublisherSettings, metrics: PublisherMetrics) -> TargetDirectory:
+    """Return the targets of all sources; raise SettingsError when one cannot be used as it is configured."""
+    every = timedelta(seconds=settings.targets_refresh_s)
+    directory = TargetDirectory(*_target_sources(settings), metrics=metrics, every=every)
+    if wrong := await directory.start():
+        raise SettingsError(f"{settings.variable(f'targets_{each.source}')}: {each.text}" for each in wrong)
+    return directory
+
+
+def _target_sources(settings: PublisherSettings) -> Iterator[TargetSource]:
+    allow_http = settings.allow_http
+    if settings.targets_file is not None:
+        yield TargetsFile(settings.targets_file, allow_http=allow_http)
+    if settings.targets_directory is not None:
+        yield TargetsDirectory(settings.targets_directory, allow_http=allow_http)
+    if namespaces := namespaces_of(settings.kubernetes_namespaces):
+        # Who does without Kubernetes does without its client, too.
+        from alerthistory_publisher.adapters.targets_kubernetes import KubernetesSecrets
+
+        yield KubernetesSecrets(namespaces, allow_http=allow_http)

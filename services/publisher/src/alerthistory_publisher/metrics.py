@@ -61,3 +61,20 @@ class PublisherMetrics:
             states=[each.value for each in BreakerState],
             registry=registry,
         )
+        self.target_problems = Gauge(
+            "alerthistory_publisher_target_problems",
+            "Mistakes in the configuration of targets, and sources of targets that are away",
+            registry=registry,
+        )
+        self.target_refreshes = Counter(
+            "alerthistory_publisher_target_refreshes_total",
+            "Times that a source of targets was read, by outcome: read, away, invalid or broken",
+            ["source", "outcome"],
+            registry=registry,
+        )
+        self.targets_refreshed = Gauge(
+            "alerthistory_publisher_targets_refreshed_timestamp_seconds",
+            "When a source of targets was last read, in Unix seconds",
+            ["source"],
+            registry=registry,
+        )

@@ -1,6 +1,6 @@
 """What the publisher's use cases need from the outside."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
@@ -21,6 +21,7 @@ from alerthistory_publisher.domain.deliveries import (
 from alerthistory_publisher.domain.filters import FilterRule
 from alerthistory_publisher.domain.outcomes import Answer, Result
 from alerthistory_publisher.domain.parcels import Parcel
+from alerthistory_publisher.domain.target_sets import Listing
 from alerthistory_publisher.domain.targets import Target
 
 
@@ -155,8 +156,21 @@ class Sender(Protocol):
 
 
 class TargetSource(Protocol):
-    """Where targets are configured."""
+    """Where targets are configured. ``name`` is what it is called in metrics, logs and problems."""
 
-    async def load(self) -> tuple[Target, ...]:
-        """Return the targets; raise InvalidTargetsError naming every problem."""
+    @property
+    def name(self) -> str:
+        """One word."""
+        ...
+
+    async def load(self) -> Listing:
+        """Return all that it holds.
+
+        Raises InvalidTargetsError when it cannot be used as a whole, naming every problem, and TargetSourceAwayError
+        when it does not answer for now. What could be read only in part is not returned.
+        """
+        ...
+
+    async def watch(self, hint: Callable[[], None]) -> None:
+        """Call *hint* whenever something may have changed, until cancelled; return if nothing ever tells of it."""
         ...

@@ -35,7 +35,9 @@ from alerthistory_publisher.application.testing import TEST_TIMEOUT, Testing
 from alerthistory_publisher.domain.decisions import Action, Decision
 from alerthistory_publisher.domain.deliveries import Delivery, DeliveryFilter, DeliveryState, Publication, TargetFigures
 from alerthistory_publisher.domain.filters import DEFAULT_PRIORITY, FilterAction, FilterRule
-from alerthistory_publisher.domain.targets import PublishingMode, Target
+from alerthistory_publisher.domain.formats.choice import limits_of
+from alerthistory_publisher.domain.target_sets import TargetProblem
+from alerthistory_publisher.domain.targets import PublishingMode, Target, shown_url
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -190,6 +192,8 @@ class PublisherServicer(publisher_service_pb2_grpc.PublisherServiceServicer):
             started_at=alert_codec.timestamp(self._started_at),
             mode=_MODES[self._directory.mode],
             targets_refreshed_at=_optional_timestamp(self._directory.refreshed_at),
+            is_kubernetes_available=self._directory.is_kubernetes_available,
+            target_problems=len(self._directory.problems),
         )
 
 
@@ -208,7 +212,9 @@ class TargetServicer(target_service_pb2_grpc.TargetServiceServicer):
         context: Context,
     ) -> target_service_pb2.ListTargetsResponse:
         """Return all targets in the order of their configuration."""
-        return target_service_pb2.ListTargetsResponse(targets=_target_messages(self._directory.targets))
+        return target_service_pb2.ListTargetsResponse(
+            targets=_target_messages(self._directory.targets), problems=_problem_messages(self._directory.problems)
+        )
 
     async def GetTarget(  # noqa: N802
         self,
@@ -226,7 +232,9 @@ class TargetServicer(target_service_pb2_grpc.TargetServiceServicer):
     ) -> target_service_pb2.RefreshTargetsResponse:
         """Read the configuration anew; FAILED_PRECONDITION when it is wrong."""
         await self._directory.refresh(asked_at=self._clock.now())
-        return target_service_pb2.RefreshTargetsResponse(targets=_target_messages(self._directory.targets))
+        return target_service_pb2.RefreshTargetsResponse(
+            targets=_target_messages(self._directory.targets), problems=_problem_messages(self._directory.problems)
+        )
 
     async def TestTarget(  # noqa: N802
         self,
@@ -447,10 +455,37 @@ def _target_messages(targets: Iterable[Target]) -> list[target_pb2.Target]:
             address=each.address,
             is_enabled=each.is_enabled,
             sends_resolved=each.sends_resolved,
-            url=each.url,
+            url=shown_url(each.url),
+            source=each.source,
+            rate_limits=limits_of(each),
+            concurrency=each.concurrency,
+            filter_json=_filter_json(each),
         )
         for each in targets
     ]
+
+
+def _filter_json(target: Target) -> bytes:
+    """Return what of its configuration decides which alerts a target is told, under the names it has there."""
+    wanted = target.filter
+    filters = {
+        "severity": sorted(wanted.severities),
+        "namespaces": sorted(wanted.namespaces),
+        "exclude_noise": wanted.exclude_noise,
+        "min_confidence": wanted.min_confidence,
+        "alert_name_pattern": wanted.alert_name_pattern,
+    }
+    shown = {
+        "filter": {name: value for name, value in filters.items() if value},
+        "matchers": [str(matcher) for matcher in wanted.matchers],
+        "active_times": [str(each) for each in wanted.active_times],
+        "deduplication_window_s": target.deduplication_window.total_seconds(),
+    }
+    return json.dumps({name: value for name, value in shown.items() if value}).encode()
+
+
+def _problem_messages(problems: Iterable[TargetProblem]) -> list[target_pb2.TargetProblem]:
+    return [target_pb2.TargetProblem(source=each.source, problem=each.text) for each in problems]
 
 
 def _optional_timestamp(moment: Instant | None) -> Timestamp | None:

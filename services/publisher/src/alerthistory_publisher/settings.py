@@ -1,5 +1,6 @@
 """The publisher's settings."""
 
+import re
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -17,6 +18,9 @@ def _networks(text: str) -> str:
     return text
 
 
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
 class PublisherSettings(Settings):
     """What the publisher reads."""
 
@@ -29,7 +33,22 @@ class PublisherSettings(Settings):
         "", description="The publisher's own database; empty: the common one, or a SQLite file in the data folder."
     )
     targets_file: Path | None = Field(
-        None, description="YAML file of the targets (see `deploy/targets.example.yaml`); empty: nothing is published."
+        None, description="YAML file of targets (see `deploy/targets.example.yaml`); empty: none."
+    )
+    targets_directory: Path | None = Field(
+        None, description="Directory with targets as mounted secrets, each in a sub-directory; empty: none."
+    )
+    kubernetes_namespaces: str = Field(
+        "",
+        description="Namespaces, separated by commas, whose secrets labelled `publishing-target=true` or "
+        "`alert-history.io/target=true` are targets; empty: none.",
+    )
+    targets_refresh_s: float = Field(
+        30,
+        ge=1,
+        le=3600,
+        description="Seconds after which targets are read anew without being asked: so long a change of a mounted "
+        "secret, or one that no watch told of, goes unnoticed.",
     )
     allowed_networks: Annotated[str, AfterValidator(_networks)] = Field(
         "",
@@ -58,7 +77,20 @@ class PublisherSettings(Settings):
         86_400, ge=1, le=30 * 86_400, description="Seconds after which a delivery that keeps failing is given up."
     )
 
-    @field_validator("targets_file", mode="before")
+    @field_validator("targets_file", "targets_directory", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return value or None
+
+    @field_validator("kubernetes_namespaces")
+    @classmethod
+    def _are_namespaces(cls, value: str) -> str:
+        for name in namespaces_of(value):
+            if not _NAMESPACE.fullmatch(name):
+                raise ValueError(f"{name!r} cannot be a namespace")
+        return value
+
+
+def namespaces_of(text: str) -> tuple[str, ...]:
+    """Return the names in *text*, each once."""
+    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))

@@ -6,7 +6,7 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from limits import RateLimitItem, parse
+from limits import RateLimitItem, parse_many
 from limits.aio.storage import MemoryStorage, RedisStorage
 from limits.aio.strategies import MovingWindowRateLimiter
 
@@ -35,7 +35,7 @@ class MovingWindows:
         """
         if not limits:
             return timedelta(0)
-        items = [_item(limit) for limit in limits]
+        items = [item for limit in limits for item in _items(limit)]
         if self._link is not None:
             try:
                 return await self._link.call(lambda redis: _acquire(self._over(redis), items, target))
@@ -73,5 +73,5 @@ async def _wait(windows: MovingWindowRateLimiter, item: RateLimitItem, target: s
 
 
 @lru_cache(maxsize=1024)
-def _item(limit: str) -> RateLimitItem:
-    return parse(limit)
+def _items(limit: str) -> list[RateLimitItem]:
+    return parse_many(limit)

@@ -13,7 +13,7 @@ from alerthistory_publisher.domain.formats.content import encode
 from alerthistory_publisher.domain.formats.texts import mapped
 from alerthistory_publisher.domain.parcels import SIGNATURE, Parcel, pack
 from alerthistory_publisher.domain.probes import default_probe, probe_claim, probe_of
-from alerthistory_publisher.domain.targets import Target
+from alerthistory_publisher.domain.targets import Target, shown_url
 from alerthistory_publisher.domain.templates import template_problem
 
 HIDDEN = "***"
@@ -85,14 +85,10 @@ def _shown(parcel: Parcel, target: Target) -> Preview:
     secret = {name.lower() for name, _ in target.headers} | {SIGNATURE}
     return Preview(
         method=parcel.method,
-        url_shown=_address(parcel.url, target),
+        url_shown=shown_url(parcel.url),
         headers={name: HIDDEN if name.lower() in secret else value for name, value in parcel.headers.items()},
         body=encode(mapped(json.loads(parcel.body), lambda text: _without_secrets(text, target))),
     )
-
-
-def _address(url: str, target: Target) -> str:
-    return target.address if url.rstrip("/") == target.address else f"{target.address}/{HIDDEN}"
 
 
 def _without_secrets(text: str, target: Target) -> str:

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
-from alerthistory_common.errors import FailedPreconditionError
+from alerthistory_common.errors import FailedPreconditionError, UnavailableError
 from alerthistory_publisher.domain.target_filters import TargetFilter
 
 DEDUPLICATION_WINDOW = timedelta(minutes=5)
@@ -56,14 +56,45 @@ class Target:
     @property
     def secrets(self) -> tuple[str, ...]:
         """Return the texts that must not leak, the longest first."""
-        parts = urlsplit(self.url)
         values = [self.routing_key, *self.signing_secrets, *(value for _, value in self.headers)]
         words = [word for value in values for word in value.split()]
-        found = {self.url, parts.path, parts.query, parts.fragment, parts.netloc.rpartition("@")[0], *values, *words}
+        keys = [secret.removeprefix(_SIGNING_PREFIX) for secret in self.signing_secrets]
+        found = {*_url_secrets(self.url), *values, *words, *keys}
         return tuple(sorted((text for text in found if len(text) > _SHORT), key=len, reverse=True))
 
 
 _SHORT = 5  # "/", "Token": hiding these would only garble.
+_LONG = 16  # So many characters make a part of a path a secret; what people write there is shorter.
+_HIDDEN = "***"
+_SIGNING_PREFIX = "whsec_"
+
+
+def shown_url(url: str) -> str:
+    """Return *url* as it may be shown: without its user, the values of its query, its fragment, and long path parts.
+
+    The path of Slack's webhooks ends in a secret of 24 characters; the parts before it are shown.
+    """
+    parts = urlsplit(url)
+    path = "/".join(_HIDDEN if len(part) >= _LONG else part for part in parts.path.split("/"))
+    query = "&".join(_shown_parameter(pair) for pair in parts.query.split("&")) if parts.query else ""
+    fragment = _HIDDEN if parts.fragment else ""
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], path, query, fragment))
+
+
+def _shown_parameter(pair: str) -> str:
+    name, equals, _ = pair.partition("=")
+    return f"{name}={_HIDDEN}" if equals and len(name) < _LONG else _HIDDEN
+
+
+def _url_secrets(url: str) -> set[str]:
+    """Return the parts of *url* that may be secret, as they are written and as they are meant."""
+    parts = urlsplit(url)
+    long = {part for part in parts.path.split("/") if len(part) >= _LONG}
+    user = parts.netloc.rpartition("@")[0]
+    pairs = [pair.partition("=") for pair in parts.query.split("&")]
+    values = {value if equals else name for name, equals, value in pairs}
+    found = {url, parts.path, parts.query, parts.fragment, user, *user.split(":", 1), *long, *values}
+    return found | {unquote(text) for text in found}
 
 
 class InvalidTargetsError(FailedPreconditionError):
@@ -72,5 +103,11 @@ class InvalidTargetsError(FailedPreconditionError):
     reason = "INVALID_TARGETS"
 
     def __init__(self, problems: list[str]) -> None:
-        super().__init__("the targets stay as they are, their configuration is wrong: " + "; ".join(problems))
+        super().__init__("what is configured wrongly stays as it was: " + "; ".join(problems))
         self.problems = problems
+
+
+class TargetSourceAwayError(UnavailableError):
+    """A source of targets does not answer for now: what it named stays, and it is asked again."""
+
+    reason = "TARGET_SOURCE_AWAY"
