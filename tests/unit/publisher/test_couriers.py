@@ -142,6 +142,12 @@ async def test_an_alert_of_unknown_identity_is_found_and_resolved() -> None:
     assert asked[1]["page[number]"] == "2"
 
 
+async def test_nothing_more_is_asked_once_the_alert_is_found() -> None:
+    full = page(KEY, *(f"other-{number}" for number in range(PAGE_SIZE - 1)))
+    answer, _ = await deliver(claim(attempt=2), API, full)
+    assert answer.receipt == "id-0"
+
+
 async def test_what_the_receiver_does_not_have_needs_no_resolving() -> None:
     answer, sender = await deliver(claim(ended()), API, FULL, page("other"))
     assert outcome_of(answer) is Outcome.DELIVERED

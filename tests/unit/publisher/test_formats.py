@@ -139,6 +139,7 @@ def test_whatever_an_alert_says_the_body_is_json_that_utf_8_can_hold(
     first, second, third, fourth = texts
     labels = json.dumps({"alertname": first, "namespace": second, third: fourth}).encode()
     told = (event if is_firing else ended)(
+        labels={},
         alert_name=first,
         fingerprint=Fingerprint(second),
         generator_url=third,

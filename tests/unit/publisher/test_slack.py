@@ -87,6 +87,12 @@ def test_without_a_verdict_the_label_says_how_severe_it_is() -> None:
     assert fields == ["PAGE", "UNKNOWN", "UNKNOWN"]
 
 
+def test_no_more_is_recommended_than_somebody_reads() -> None:
+    said = verdict(recommendations=(" ", *(f"step {number}" for number in range(9))))
+    todo = document(claim(verdict=said), WEBHOOK)["attachments"][0]["blocks"][2]["text"]["text"]
+    assert todo == "What to do:\n• step 0\n• step 1\n• step 2\n• step 3"
+
+
 def test_the_same_words_are_not_said_twice() -> None:
     told = event(annotations={"summary": "Full", "description": "Full "})
     assert document(claim(told), WEBHOOK)["blocks"][1]["text"]["text"] == "Full"

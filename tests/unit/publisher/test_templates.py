@@ -3,6 +3,7 @@
 import json
 import re
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -144,6 +145,8 @@ LONG = "annotations.long"
         "{% for i in range(100) %}{% for j in range(100) %}{% endfor %}{% endfor %}",
         f"{{% for a in {LONG} %}}{{% for b in {LONG} %}}{{% endfor %}}{{% endfor %}}",
         f"{{% for a in {LONG} if false %}}{{% endfor %}}",
+        "{{ range(1000000000)|list }}",
+        "{{ range(1000000000)|sum }}",
         "{{ 'x' * 1000000000 }}",
         "{{ [1] * 1000000000 }}",
         "{{ 10 ** 10 ** 10 }}",
@@ -167,6 +170,7 @@ LONG = "annotations.long"
         + "a ~ " * 500
         + "''] %}{{ b }}{% endfor %}{% endfor %}",
         "{{ " + f"{LONG} + " * 500 + "'' }}",
+        "{{ (" + f"{LONG} ~ " * 500 + "'')|length }}",
         "{{ 999999999999 * 999999999999 }}",
         "{{ 99999999999999999999 + 1 }}",
         "{{ 1e308 * 10 }}",
@@ -179,6 +183,18 @@ def test_no_template_runs_away(template: str) -> None:
         render(template, content())
     assert time.perf_counter() - began < 2
     assert "x" * 30 not in str(failure.value)
+
+
+@pytest.mark.parametrize("template", [f"{{{{ {LONG}|replace('x', {LONG}) }}}}", f"{{{{ {LONG}|join({LONG}) }}}}"])
+def test_what_would_be_too_long_is_not_even_made(template: str) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(TemplateFailedError, match="a value in it becomes too long"):
+            render(template, content())
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 5_000_000  # It would have 16 million characters.
 
 
 def test_a_long_output_ends_where_it_must() -> None:

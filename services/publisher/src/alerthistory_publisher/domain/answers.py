@@ -26,8 +26,6 @@ def read_answer(target: Target, answer: Answer) -> Answer:
 
     The receipt is what a later delivery about the same alert needs: Slack's ``ts``, PagerDuty's key, Rootly's identity.
     """
-    if answer.outcome is not None or not answer.status:
-        return answer
     read = _READERS.get(target.format)
     return answer if read is None else read(target, answer)
 

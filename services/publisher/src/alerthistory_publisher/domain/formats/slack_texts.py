@@ -11,7 +11,7 @@ _ELLIPSIS = "…"
 
 def plain_text(text: str, limit: int) -> dict[str, Any]:
     """Return the object that shows *text* as it is: Slack formats nothing in it, nor looks for emoji or names."""
-    return {"type": "plain_text", "text": shortened(text, limit) or " ", "emoji": False}
+    return {"type": "plain_text", "text": shortened(text, limit), "emoji": False}
 
 
 def mrkdwn(text: str) -> dict[str, Any]:
