@@ -16,7 +16,12 @@ from alerthistory.publisher.v1 import (
     target_service_pb2,
 )
 from alerthistory.publisher.v1 import publisher_service_pb2 as pb2
-from alerthistory_common.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError
+from alerthistory_common.errors import (
+    FailedPreconditionError,
+    InvalidArgumentError,
+    NotFoundError,
+    StoreUnavailableError,
+)
 from tests.fakes.rpc import Context, Methods, serve_unary
 
 SERVICE = "alerthistory.publisher.v1.PublisherService"
@@ -36,7 +41,7 @@ class FakePublisher:
     """Answers with *status*, *stats*, *targets* and *target_problems*; keeps *rules*, *deliveries*, and what is asked.
 
     A *problem* makes reading the targets anew fail. Rules understand the condition ``alert_name`` only. Pages hold
-    *largest_page* deliveries at most, and one call replays *largest_replay*.
+    *largest_page* deliveries at most, and one call replays *largest_replay*; *replays_before_trouble* calls succeed.
     """
 
     def __init__(self, *, largest_page: int = 1000, largest_replay: int = 10_000) -> None:
@@ -54,6 +59,7 @@ class FakePublisher:
         self.replays: list[pb2.ReplayDeliveriesRequest] = []
         self.test_answer = target_service_pb2.TestTargetResponse(is_delivered=True, status_code=200)
         self.problem = ""
+        self.replays_before_trouble: int | None = None
         self.largest_replay = largest_replay
         self._largest_page = largest_page
 
@@ -153,6 +159,10 @@ class FakePublisher:
     async def _replay(self, request: pb2.ReplayDeliveriesRequest, _: Context) -> pb2.ReplayDeliveriesResponse:
         if not 0 <= request.deliveries_per_second <= 1000:
             raise InvalidArgumentError("deliveries_per_second must be 0 to 1000")
+        if not request.is_dry_run and self.replays_before_trouble is not None:
+            if not self.replays_before_trouble:
+                raise StoreUnavailableError("the fake is in trouble")
+            self.replays_before_trouble -= 1
         self.replays.append(request)
         dead = sorted(self._dead(request.filter), key=lambda each: each.delivery_id)
         some, now = dead[: self.largest_replay], datetime.now(UTC)
