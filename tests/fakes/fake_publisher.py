@@ -1,5 +1,6 @@
 """The publisher in memory: its figures, targets, filter rules and deliveries."""
 
+import asyncio
 import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -40,8 +41,9 @@ _HELD_S = 3600
 class FakePublisher:
     """Answers with *status*, *stats*, *targets* and *target_problems*; keeps *rules*, *deliveries*, and what is asked.
 
-    A *problem* makes reading the targets anew fail. Rules understand the condition ``alert_name`` only. Pages hold
-    *largest_page* deliveries at most, and one call replays *largest_replay*; *replays_before_trouble* calls succeed.
+    A *problem* makes reading the targets anew fail; tests take *test_s*. Rules understand the condition ``alert_name``
+    only. Pages hold *largest_page* deliveries at most, and one call replays *largest_replay*;
+    *replays_before_trouble* calls succeed.
     """
 
     def __init__(self, *, largest_page: int = 1000, largest_replay: int = 10_000) -> None:
@@ -58,6 +60,7 @@ class FakePublisher:
         self.listed: list[pb2.ListDeliveriesRequest] = []
         self.replays: list[pb2.ReplayDeliveriesRequest] = []
         self.test_answer = target_service_pb2.TestTargetResponse(is_delivered=True, status_code=200)
+        self.test_s = 0.0
         self.problem = ""
         self.replays_before_trouble: int | None = None
         self.largest_replay = largest_replay
@@ -213,6 +216,7 @@ class FakePublisher:
     ) -> target_service_pb2.TestTargetResponse:
         self._target(request.target)
         self.tests.append(request)
+        await asyncio.sleep(self.test_s)
         return self.test_answer
 
     async def _preview(
