@@ -30,17 +30,18 @@ class PublishingClient:
             (await ask("publisher", self.services.targets.ListTargets, request, timeout_s=self.timeout_s)).targets
         )
 
-    async def refresh(self) -> list[Target]:
-        """Let the targets be read anew; raise FailedPreconditionError when they are wrong and stay as they were."""
-        request, method = target_pb2.RefreshTargetsRequest(), self.services.targets.RefreshTargets
-        return list((await ask("publisher", method, request, timeout_s=self.timeout_s)).targets)
+    async def refresh(self) -> target_pb2.RefreshTargetsResponse:
+        """Let the targets be read anew; return them, and what of their configuration cannot be used.
 
-    async def stats(self) -> list[publisher_pb2.TargetStats]:
+        Raises FailedPreconditionError when a source as a whole is wrong, and its targets stay as they were.
+        """
+        request, method = target_pb2.RefreshTargetsRequest(), self.services.targets.RefreshTargets
+        return await ask("publisher", method, request, timeout_s=self.timeout_s)
+
+    async def stats(self) -> publisher_pb2.GetStatsResponse:
         """Return the counts of every target that is configured or was told something."""
         request = publisher_pb2.GetStatsRequest()
-        return list(
-            (await ask("publisher", self.services.publisher.GetStats, request, timeout_s=self.timeout_s)).targets
-        )
+        return await ask("publisher", self.services.publisher.GetStats, request, timeout_s=self.timeout_s)
 
     async def status(self) -> publisher_pb2.GetStatusResponse:
         """Return the publisher's figures."""

@@ -14,11 +14,11 @@ from alerthistory.history.v1 import history_service_pb2 as history_pb2
 from alerthistory.history.v1 import quarantine_pb2
 from alerthistory.history.v1 import report_service_pb2 as report_pb2
 from alerthistory.ingest.v1 import ingest_service_pb2 as ingest_pb2
-from alerthistory.publisher.v1 import delivery_pb2, target_pb2, target_service_pb2
 from alerthistory.publisher.v1 import publisher_service_pb2 as publisher_pb2
 from alerthistory_common.errors import AlertHistoryError, DrainingError, NotFoundError
 from tests.fakes.fake_classifier import FakeClassifier
-from tests.fakes.rpc import Behaviour, abort
+from tests.fakes.fake_publisher import FakePublisher
+from tests.fakes.rpc import Behaviour, Methods, abort
 
 SERVICES = {
     "history": "alerthistory.history.v1.HistoryService",
@@ -27,9 +27,10 @@ SERVICES = {
     "classifier": "alerthistory.classifier.v1.ClassifierService",
     "publisher": "alerthistory.publisher.v1.PublisherService",
     "targets": "alerthistory.publisher.v1.TargetService",
+    "filters": "alerthistory.publisher.v1.FilterService",
 }
 
-_LARGEST_PAGE = 2
+_LARGEST_PAGE, _LARGEST_REPLAY = 2, 3
 
 _T = TypeVar("_T")
 _Context = grpc.aio.ServicerContext[Any, Any]
@@ -50,11 +51,13 @@ class FakeServices:
         self.payloads: list[ingest_pb2.Payload] = []
         self.results: list[ingest_pb2.PayloadResult] = []
         self.quarantine: list[quarantine_pb2.QuarantinedPayload] = []
-        self.targets: list[target_pb2.Target] = []
-        self.deliveries: list[delivery_pb2.Delivery] = []
         self.classifier = FakeClassifier(largest_page=_LARGEST_PAGE)
         self.classifier.mode = classifier_pb2.ENRICHMENT_MODE_TRANSPARENT
         self.classifier.status.classifications = 5
+        self.publisher = FakePublisher(largest_page=_LARGEST_PAGE, largest_replay=_LARGEST_REPLAY)
+        self.publisher.status = publisher_pb2.GetStatusResponse(
+            targets=2, enabled_targets=1, pending=4, delivered=50, dead=6
+        )
         self.reports: dict[str, Any] = {}
         self.asked: list[Any] = []
         self.spool = ingest_pb2.Spool()
@@ -177,34 +180,6 @@ class FakeServices:
         ]
         return ingest_pb2.ReplayQuarantineResponse(results=results)
 
-    async def _list_targets(self, _: target_service_pb2.ListTargetsRequest) -> target_service_pb2.ListTargetsResponse:
-        return target_service_pb2.ListTargetsResponse(targets=self.targets)
-
-    async def _list_deliveries(
-        self, request: publisher_pb2.ListDeliveriesRequest
-    ) -> publisher_pb2.ListDeliveriesResponse:
-        wanted = request.filter
-        found = [
-            each
-            for each in self.deliveries
-            if (not wanted.state or each.state == wanted.state) and (not wanted.target or each.target == wanted.target)
-        ]
-        page, token = _page(found, request.page_size, request.page_token)
-        return publisher_pb2.ListDeliveriesResponse(deliveries=page, next_page_token=token)
-
-    async def _retry(self, request: publisher_pb2.RetryDeliveriesRequest) -> publisher_pb2.RetryDeliveriesResponse:
-        dead = [
-            each
-            for each in self.deliveries
-            if each.delivery_id in request.delivery_ids and each.state == delivery_pb2.DELIVERY_STATE_DEAD
-        ]
-        for each in dead:
-            each.state = delivery_pb2.DELIVERY_STATE_PENDING
-        return publisher_pb2.RetryDeliveriesResponse(retried_count=len(dead))
-
-    async def _publisher_status(self, _: publisher_pb2.GetStatusRequest) -> publisher_pb2.GetStatusResponse:
-        return publisher_pb2.GetStatusResponse(targets=2, enabled_targets=1, pending=4, delivered=50, dead=6)
-
     def _report(self, name: str) -> Callable[[Any], Awaitable[Any]]:
         async def answer(request: Any) -> Any:
             self.asked.append(request)
@@ -237,18 +212,16 @@ class FakeServices:
                 "ReplayQuarantine": self._unary(self._replay, ingest_pb2.ReplayQuarantineRequest),
                 "GetStatus": self._unary(self._ingest_status, ingest_pb2.GetStatusRequest),
             },
-            "classifier": {
-                name: self._unary(partial(_without_context, behave), request)
-                for name, (request, behave) in self.classifier.methods().items()
-            },
-            "publisher": {
-                "ListDeliveries": self._unary(self._list_deliveries, publisher_pb2.ListDeliveriesRequest),
-                "RetryDeliveries": self._unary(self._retry, publisher_pb2.RetryDeliveriesRequest),
-                "GetStatus": self._unary(self._publisher_status, publisher_pb2.GetStatusRequest),
-            },
-            "targets": {
-                "ListTargets": self._unary(self._list_targets, target_service_pb2.ListTargetsRequest),
-            },
+            "classifier": self._shared(self.classifier.methods()),
+            "publisher": self._shared(self.publisher.methods()),
+            "targets": self._shared(self.publisher.target_methods()),
+            "filters": self._shared(self.publisher.filter_methods()),
+        }
+
+    def _shared(self, methods: Methods) -> dict[str, Handler]:
+        """Return the RPCs of a fake that others use, too."""
+        return {
+            name: self._unary(partial(_without_context, behave), request) for name, (request, behave) in methods.items()
         }
 
     def _unary(self, answer: Callable[[Any], Awaitable[Any]], request: type[Any]) -> Handler:

@@ -230,8 +230,10 @@ async def test_status_names_services_that_do_not_answer(idle: FakeServices, addr
 
 
 async def test_targets_and_deliveries(services: FakeServices, address: str) -> None:
-    services.targets = [target_pb2.Target(name="pager", format="webhook", address="https://p:443", is_enabled=True)]
-    services.deliveries = [
+    services.publisher.targets = [
+        target_pb2.Target(name="pager", format="webhook", address="https://p:443", is_enabled=True)
+    ]
+    services.publisher.deliveries = [
         delivery(3),
         delivery(2, state=delivery_pb2.DELIVERY_STATE_DELIVERED),
         delivery(1, target="chat"),
@@ -249,11 +251,11 @@ async def test_targets_and_deliveries(services: FakeServices, address: str) -> N
 
 
 async def test_retry_of_deliveries_counts_those_that_were_dead(services: FakeServices, address: str) -> None:
-    services.deliveries = [delivery(3), delivery(2, state=delivery_pb2.DELIVERY_STATE_DELIVERED)]
+    services.publisher.deliveries = [delivery(3), delivery(2, state=delivery_pb2.DELIVERY_STATE_DELIVERED)]
     finished = await ahctl("--server", address, "deliveries", "retry", "3", "2")
     assert finished.status == 1
     assert finished.out == "retrying 1 of 2\n"
-    assert services.deliveries[0].state == delivery_pb2.DELIVERY_STATE_PENDING
+    assert services.publisher.deliveries[0].state == delivery_pb2.DELIVERY_STATE_PENDING
 
 
 async def test_quarantine_is_listed_and_replayed(services: FakeServices, address: str) -> None:
@@ -322,7 +324,7 @@ async def test_a_mode_of_a_later_version_is_an_error_that_says_so(services: Fake
         (("alrets",), "Did you mean one of: 'alerts'"),
         (("alerts", "--nmae", "x"), "--name"),
         (("quarantine", "relpay", "1"), "Did you mean 'replay'?"),
-        (("deliveries", "rety", "1"), "Did you mean 'retry'?"),
+        (("deliveries", "rety", "1"), "Did you mean one of: 'replay', 'retry'?"),
         (("mode", "loud"), "'transparent'"),
         (("alerts", "--server", "http://127.0.0.1:8080"), "HTTP address"),
         (("send",), "FILE"),

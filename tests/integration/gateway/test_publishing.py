@@ -24,14 +24,22 @@ NOT_ALLOWED = b'{"detail":"Method Not Allowed"}'
 def suite(suite: FakeSuite) -> FakeSuite:
     """Return services whose publisher has two targets, of which one was told four times."""
     told = pb2.TargetStats(
-        target="ops", delivered=2, dead=1, pending=5, last_delivered_at=Timestamp(seconds=1767225600)
+        target="ops",
+        delivered=2,
+        dead=1,
+        pending=5,
+        last_delivered_at=Timestamp(seconds=1767225600),
+        filtered=7,
+        superseded=11,
+        breaker_state=pb2.BREAKER_STATE_CLOSED,
     )
     suite.publisher.targets = [
         target_pb2.Target(name="ops", format="slack", url="https://ops.example/s", is_enabled=True),
         target_pb2.Target(name="new", format="rootly", url="https://new.example", is_enabled=False),
     ]
-    suite.publisher.stats = [told, pb2.TargetStats(target="new"), pb2.TargetStats(target="gone", dead=1)]
+    suite.publisher.stats = [told, pb2.TargetStats(target="new"), pb2.TargetStats(target="gone", dead=1, filtered=13)]
     suite.publisher.status = pb2.GetStatusResponse(targets=2, mode=pb2.PUBLISHING_MODE_INTELLIGENT)
+    suite.publisher.recently_fired_alerts = 3
     return suite
 
 
@@ -101,8 +109,9 @@ async def test_health_of_a_target(gateway: Gateway, delivered: int, dead: int, e
             pb2.GetStatusResponse(
                 mode=pb2.PUBLISHING_MODE_METRICS_ONLY,
                 targets_refreshed_at=Timestamp(seconds=1767225600, nanos=500_000_000),
+                is_kubernetes_available=True,
             ),
-            b'{"mode":"metrics_only","targets_available":false,"targets_count":0,"last_discovery_refresh":"1767225600.5","kubernetes_available":false,"description":"Metrics-only mode: No publishing targets available, collecting metrics only"}',
+            b'{"mode":"metrics_only","targets_available":false,"targets_count":0,"last_discovery_refresh":"1767225600.5","kubernetes_available":true,"description":"Metrics-only mode: No publishing targets available, collecting metrics only"}',
         ),
     ],
 )
@@ -115,6 +124,11 @@ async def test_a_refresh_with_issues_is_told(gateway: Gateway) -> None:
     answer = await ask(gateway.port, "POST", "/publishing/targets/refresh")
     assert TIME.sub(b"T", answer.body) == (
         b'{"message":"Publishing targets refreshed successfully","targets_discovered":2,"refresh_timestamp":T,"success":true}'
+    )
+    gateway.suite.publisher.target_problems = [target_pb2.TargetProblem(source="file t.yaml", problem="no url")]
+    answer = await ask(gateway.port, "POST", "/publishing/targets/refresh")
+    assert TIME.sub(b"T", answer.body) == (
+        b'{"message":"Publishing targets refresh completed with issues","targets_discovered":2,"refresh_timestamp":T,"success":false}'
     )
     gateway.suite.publisher.problem = "targets.yaml: is not YAML"
     answer = await ask(gateway.port, "POST", "/publishing/targets/refresh")
@@ -189,8 +203,24 @@ async def test_proxy_targets(gateway: Gateway) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("state", "shown"),
+    [
+        (pb2.BREAKER_STATE_UNSPECIFIED, "unknown"),
+        (pb2.BREAKER_STATE_CLOSED, "closed"),
+        (pb2.BREAKER_STATE_OPEN, "open"),
+        (pb2.BREAKER_STATE_HALF_OPEN, "half_open"),
+        (99, "unknown"),
+    ],
+)
+async def test_the_breaker_is_the_publishers(gateway: Gateway, state: pb2.BreakerState.ValueType, shown: str) -> None:
+    gateway.suite.publisher.stats = [pb2.TargetStats(target="ops", delivered=1, breaker_state=state)]
+    found = (await gateway.client.get("/proxy/targets")).json()
+    assert [each["circuit_breaker_state"] for each in found] == [shown, "unknown"]
+
+
 async def test_proxy_stats_before_anything_was_published(gateway: Gateway) -> None:
-    gateway.suite.publisher.stats = []
+    gateway.suite.publisher.stats, gateway.suite.publisher.recently_fired_alerts = [], 0
     gateway.suite.publisher.status = pb2.GetStatusResponse(mode=pb2.PUBLISHING_MODE_METRICS_ONLY)
     answer = await ask(gateway.port, "GET", "/proxy/stats")
     assert answer.body == (
@@ -204,6 +234,13 @@ async def test_proxy_stats_before_anything_was_published(gateway: Gateway) -> No
 async def test_proxy_stats_afterwards(gateway: Gateway) -> None:
     stats: dict[str, Any] = (await gateway.client.get("/proxy/stats")).json()
     assert (stats["successful_publishes"], stats["failed_publishes"], stats["active_targets"]) == (2, 2, 2)
+    assert (stats["total_processed_alerts"], stats["filtered_alerts"]) == (2 + 2 + 20 + 11, 20)
+    assert stats["filter_stats"]["deduplication"] == {
+        "window_seconds": 300.0,
+        "active_fingerprints": 3,
+        "total_tracked": 3,
+    }
+    assert stats["publisher_stats"]["total_attempts"] == 4
     deliveries = stats["publisher_stats"]
     assert (deliveries["targets_count"], deliveries["healthy_targets"]) == (2, 0)
     assert deliveries["per_target_stats"]["gone"]["is_healthy"] is False
@@ -214,6 +251,15 @@ async def test_proxy_health(gateway: Gateway) -> None:
     assert TIME.sub(b"T", answer.body) == (
         b'{"proxy_enabled":true,"components":{"target_manager":"degraded","alert_publisher":"healthy","filter_engine":"healthy","classification_service":"disabled"},"metrics_only_mode":false,"active_targets":2,"timestamp":T,"overall":"degraded"}'
     )
+
+
+async def test_kubernetes_is_what_the_publisher_says(gateway: Gateway) -> None:
+    gateway.suite.publisher.status.is_kubernetes_available = True
+    health = (await gateway.client.get("/proxy/health")).json()
+    assert (health["components"]["target_manager"], health["overall"]) == ("healthy", "healthy")
+    assert (await gateway.client.get("/proxy/stats")).json()["target_discovery_stats"]["kubernetes_available"] is True
+    *_, publishing = (await gateway.client.get("/api/dashboard/health")).json()
+    assert publishing["details"]["discovery_stats"]["kubernetes_available"] is True
 
 
 async def test_rules_are_added_counted_and_deleted(gateway: Gateway) -> None:

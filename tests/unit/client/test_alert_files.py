@@ -122,3 +122,9 @@ def test_the_past_and_the_expectation_are_taken() -> None:
 def test_what_cannot_be_judged_says_where_and_why(body: bytes, problem: str) -> None:
     with pytest.raises(InvalidArgumentError, match=problem):
         read_alerts(body, now=_NOW)
+
+
+def test_what_the_file_says_is_kept_but_for_what_is_ours() -> None:
+    alert = {"labels": {"a": "größer"}, "status": "resolved", "endsAt": "2026-11-25T14:00:00Z", "more": [1.5]}
+    (found,) = _read([{**alert, "history": {"times_fired": 1}, "expect": "info"}])
+    assert json.loads(found.alert_json) == alert

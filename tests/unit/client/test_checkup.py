@@ -65,6 +65,7 @@ def test_a_healthy_system_has_no_findings_but_good_ones() -> None:
         ("classifier", {"model": "m", "llm_state": LlmState.FAILING}, ("llm", Level.WARNING)),
         ("classifier", {"model": "m", "llm_state": LlmState.BUDGET_SPENT}, ("llm", Level.WARNING)),
         ("publisher", {"enabled_targets": 0}, ("targets", Level.WARNING)),
+        ("publisher", {"target_problems": 2}, ("targets", Level.WARNING)),
         ("publisher", {"dead": 1}, ("deliveries", Level.PROBLEM)),
         ("publisher", {"oldest_pending_age": timedelta(hours=1)}, ("deliveries", Level.PROBLEM)),
     ],

@@ -1,9 +1,17 @@
 """What the legacy interface says about targets and publishing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from alerthistory.publisher.v1.publisher_service_pb2 import PUBLISHING_MODE_METRICS_ONLY, GetStatusResponse, TargetStats
+from alerthistory.publisher.v1.publisher_service_pb2 import (
+    BREAKER_STATE_CLOSED,
+    BREAKER_STATE_HALF_OPEN,
+    BREAKER_STATE_OPEN,
+    PUBLISHING_MODE_METRICS_ONLY,
+    GetStatsResponse,
+    GetStatusResponse,
+    TargetStats,
+)
 from alerthistory.publisher.v1.target_pb2 import Target
 from alerthistory_common import alert_codec
 from alerthistory_gateway.legacy.rendering import iso_naive
@@ -11,6 +19,14 @@ from alerthistory_gateway.legacy.rendering import iso_naive
 _HEALTHY_RATE = 0.8
 _DEGRADED_RATE = 0.5
 _MICROS = 1_000_000
+_HEALTHS = ("healthy", "degraded", "unhealthy")
+_BREAKERS = {
+    BREAKER_STATE_CLOSED: "closed",
+    BREAKER_STATE_OPEN: "open",
+    BREAKER_STATE_HALF_OPEN: "half_open",
+}
+# The publisher's window, unless a target has its own.
+_DEDUPLICATION_WINDOW_S = 300.0
 
 
 def published(stats: TargetStats) -> int:
@@ -33,8 +49,18 @@ def health(stats: TargetStats) -> str:
     return "degraded" if rate >= _DEGRADED_RATE else "unhealthy"
 
 
+def worst(healths: Iterable[str]) -> str:
+    """Return the worst of *healths*; what is none of them, such as ``disabled``, is nothing bad."""
+    return max((each for each in healths if each in _HEALTHS), key=_HEALTHS.index, default="healthy")
+
+
+def decided(stats: Sequence[TargetStats]) -> int:
+    """Return how many deliveries are over: delivered, given up, filtered or superseded."""
+    return sum(published(each) + each.filtered + each.superseded for each in stats)
+
+
 def target_document(target: Target, stats: TargetStats) -> dict[str, Any]:
-    """Return a target as ``/publishing`` shows it."""
+    """Return a target as ``/publishing`` shows it. The publisher left the secrets out of its URL."""
     return {
         "name": target.name,
         "format": target.format,
@@ -50,18 +76,17 @@ def target_document(target: Target, stats: TargetStats) -> dict[str, Any]:
 
 
 def proxy_target_document(target: Target, stats: TargetStats) -> dict[str, Any]:
-    """Return a target as ``/proxy`` shows it. There is no circuit breaker any more: once used, it is ``closed``."""
-    was_told = bool(published(stats))
+    """Return a target as ``/proxy`` shows it; the state of a circuit breaker that was never used is ``unknown``."""
     return {
         "name": target.name,
         "type": "webhook",
         "url": target.url,
         "format": target.format,
         "enabled": target.is_enabled,
-        "health_status": health(stats) if was_told else "unhealthy",
+        "health_status": health(stats) if published(stats) else "unhealthy",
         "success_rate": success_rate(stats.delivered, published(stats)),
         "last_success_time": _last_success(stats),
-        "circuit_breaker_state": "closed" if was_told else "unknown",
+        "circuit_breaker_state": _BREAKERS.get(stats.breaker_state, "unknown"),
     }
 
 
@@ -88,14 +113,29 @@ def publisher_document(stats: Sequence[TargetStats]) -> dict[str, Any]:
     }
 
 
+def deduplication_document(stats: GetStatsResponse) -> dict[str, Any]:
+    """Return what ``/proxy/stats`` says about alerts that may be held back because they fired just before."""
+    return {
+        "window_seconds": _DEDUPLICATION_WINDOW_S,
+        "active_fingerprints": stats.recently_fired_alerts,
+        "total_tracked": stats.recently_fired_alerts,
+    }
+
+
+def manager_health(status: GetStatusResponse) -> str:
+    """Return how the discovery of targets is: without Kubernetes it is ``degraded``, as the older service said."""
+    return "healthy" if status.is_kubernetes_available else "degraded"
+
+
 def discovery_document(status: GetStatusResponse) -> dict[str, Any]:
     """Return what is said about the discovery of targets.
 
-    It is what the older service said without Kubernetes: there, the time of the last refresh stayed empty for good.
+    Interval, namespaces and labels are the older service's, and the time of the last refresh stays empty as it did
+    there; ``/publishing/mode`` tells it.
     """
     return {
         "enabled": True,
-        "kubernetes_available": False,
+        "kubernetes_available": status.is_kubernetes_available,
         "targets_count": status.targets,
         "last_refresh_time": None,
         "refresh_interval": "300s",
@@ -116,7 +156,7 @@ def mode_document(status: GetStatusResponse) -> dict[str, Any]:
         "targets_available": count > 0,
         "targets_count": count,
         "last_discovery_refresh": _refreshed_at(status),
-        "kubernetes_available": False,
+        "kubernetes_available": status.is_kubernetes_available,
         "description": description,
     }
 

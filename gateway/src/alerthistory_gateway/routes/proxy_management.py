@@ -20,10 +20,14 @@ from alerthistory_gateway.bodies import BodyReader
 from alerthistory_gateway.clients import Services, ask
 from alerthistory_gateway.legacy.publishing import (
     by_target,
+    decided,
+    deduplication_document,
     discovery_document,
     is_metrics_only,
+    manager_health,
     proxy_target_document,
     publisher_document,
+    worst,
 )
 from alerthistory_gateway.legacy.rendering import iso_naive, json_answer, refusal
 from alerthistory_gateway.legacy.routing import ExactRoute
@@ -35,8 +39,6 @@ _ACTIONS = {
     "deny": filter_rule_pb2.FILTER_ACTION_DENY,
     "delay": filter_rule_pb2.FILTER_ACTION_DELAY,
 }
-# The older service's window; nothing is tracked in this version.
-_DEDUPLICATION = {"window_seconds": 300.0, "active_fingerprints": 0, "total_tracked": 0}
 _MAX_BARE_TARGETS = 1000
 
 
@@ -65,7 +67,9 @@ class ProxyManagement:
         self._services = services
         self._timeout_s = timeout_s
         self._clock = clock
-        # The older service went on showing a target whose last rule was deleted, with none, until it was restarted.
+        # The older service went on showing a target whose last rule was deleted, with none, until it was restarted;
+        # the contract holds it (intended-filter-rules), and no service remembers it: it is nothing but looks. So it is
+        # kept here, a replica at a time, and bounded.
         self._bare_targets: set[str] = set()
 
     def routes(self) -> Sequence[BaseRoute]:
@@ -81,56 +85,57 @@ class ProxyManagement:
 
     async def targets(self, _: Request) -> Response:
         """Return the targets in the order of their configuration."""
-        targets, counts = await self._publisher.targets(), by_target(await self._publisher.stats())
+        targets, counts = await self._publisher.targets(), by_target((await self._publisher.stats()).targets)
         unknown = publisher_pb2.TargetStats()
         return json_answer([proxy_target_document(each, counts.get(each.name, unknown)) for each in targets])
 
     async def stats(self, _: Request) -> Response:
         """Return figures about targets, rules and deliveries."""
-        status = await self._publisher.status()
-        deliveries = publisher_document(await self._publisher.stats())
+        status, found = await self._publisher.status(), await self._publisher.stats()
+        deliveries = publisher_document(found.targets)
         filters = self._filter_document(await self._rules(), await self._publisher.targets())
         return json_answer(
             {
                 "proxy_enabled": True,
                 "metrics_only_mode": is_metrics_only(status),
                 "active_targets": status.targets,
-                "total_processed_alerts": 0,
+                "total_processed_alerts": decided(found.targets),
                 "successful_publishes": deliveries["successful_publishes"],
                 "failed_publishes": deliveries["failed_publishes"],
-                "filtered_alerts": 0,
+                "filtered_alerts": sum(each.filtered for each in found.targets),
                 "classification_enabled": await self._is_classified(),
                 "target_discovery_stats": discovery_document(status),
-                "filter_stats": filters,
+                "filter_stats": {**filters, "deduplication": deduplication_document(found), "rate_limiting": {}},
                 "publisher_stats": deliveries,
             }
         )
 
     async def health(self, _: Request) -> Response:
-        """Say how the parts are; targets do not come from Kubernetes, which the older service called degraded."""
+        """Say how the parts are, and how the worst of them is."""
         status, is_classified = await self._publisher.status(), await self._is_classified()
         await self._rules()  # A filter engine that cannot be reached is a 503, like everything here.
+        components = {
+            "target_manager": manager_health(status),
+            "alert_publisher": "healthy",
+            "filter_engine": "healthy",
+            "classification_service": "healthy" if is_classified else "disabled",
+        }
         return json_answer(
             {
                 "proxy_enabled": True,
-                "components": {
-                    "target_manager": "degraded",
-                    "alert_publisher": "healthy",
-                    "filter_engine": "healthy",
-                    "classification_service": "healthy" if is_classified else "disabled",
-                },
+                "components": components,
                 "metrics_only_mode": is_metrics_only(status),
                 "active_targets": status.targets,
                 "timestamp": iso_naive(self._clock.now().to_datetime()),
-                "overall": "degraded",
+                "overall": worst(components.values()),
             }
         )
 
     async def refresh(self, _: Request) -> Response:
         """Let the targets be read anew."""
-        targets = await self._publisher.refresh()
+        found = await self._publisher.refresh()
         message = "Targets refreshed successfully"
-        return json_answer({"status": "success", "message": message, "active_targets": len(targets)})
+        return json_answer({"status": "success", "message": message, "active_targets": len(found.targets)})
 
     async def add_rule(self, request: Request) -> Response:
         """Add a filter rule."""
@@ -185,6 +190,4 @@ class ProxyManagement:
         return {
             "global_rules_count": by_scope[""],
             "target_specific_rules": {name: by_scope[name] for name in shown if name},
-            "deduplication": _DEDUPLICATION,
-            "rate_limiting": {},
         }

@@ -65,16 +65,16 @@ class PublishingManagement:
         return json_answer(documents)
 
     async def refresh(self, _: Request) -> Response:
-        """Let the targets be read anew; wrong ones are an issue, not a failure, and the old ones stay."""
-        message, success = "Publishing targets refreshed successfully", True
-        try:
-            targets = await self._publisher.refresh()
-        except FailedPreconditionError:
-            message, success = "Publishing targets refresh completed with issues", False
-            targets = await self._publisher.targets()
-        moment = self._now()
+        """Let the targets be read anew; wrong ones are an issue, not a failure, and what worked before stays."""
+        count, success = await self._refreshed()
+        message = "refreshed successfully" if success else "refresh completed with issues"
         return json_answer(
-            {"message": message, "targets_discovered": len(targets), "refresh_timestamp": moment, "success": success}
+            {
+                "message": f"Publishing targets {message}",
+                "targets_discovered": count,
+                "refresh_timestamp": self._now(),
+                "success": success,
+            }
         )
 
     async def mode(self, _: Request) -> Response:
@@ -83,8 +83,8 @@ class PublishingManagement:
 
     async def stats(self, _: Request) -> Response:
         """Return the counts of all targets together, and of each."""
-        documents, stats = await self._documents()
-        counts = totals(stats)
+        documents, found = await self._documents()
+        counts = totals(found)
         rate = success_rate(counts["successful_publishes"], counts["total_publishes"])
         return json_answer(
             {
@@ -125,8 +125,16 @@ class PublishingManagement:
         document = {"status": "healthy", "service": "publishing-management", "endpoints": _ENDPOINTS}
         return json_answer({**document, "timestamp": self._now()})
 
-    async def _documents(self) -> tuple[list[dict[str, Any]], list[publisher_pb2.TargetStats]]:
-        targets, stats = await self._publisher.targets(), await self._publisher.stats()
+    async def _refreshed(self) -> tuple[int, bool]:
+        """Return how many targets there are after reading them anew, and whether all of them can be used."""
+        try:
+            found = await self._publisher.refresh()
+        except FailedPreconditionError:
+            return len(await self._publisher.targets()), False
+        return len(found.targets), not found.problems
+
+    async def _documents(self) -> tuple[list[dict[str, Any]], Sequence[publisher_pb2.TargetStats]]:
+        targets, stats = await self._publisher.targets(), (await self._publisher.stats()).targets
         counts = by_target(stats)
         unknown = publisher_pb2.TargetStats()
         return [target_document(each, counts.get(each.name, unknown)) for each in targets], stats

@@ -25,6 +25,7 @@ from alerthistory_common.errors import InvalidArgumentError
 from alerthistory_common.fingerprints import alertmanager_fingerprint, legacy_fingerprint
 
 _HISTORY = ("times_fired", "median_duration_s", "flaps_per_hour")
+_OURS = frozenset({"history", "expect"})
 _SEVERITIES = ", ".join(Severity)
 _WANTED = 'a webhook body {"alerts": […]}, an array of alerts, an alert {"labels": {…}}, or one of them a line'
 _LONGEST_S = 1e10  # More than 300 years.
@@ -32,10 +33,14 @@ _LONGEST_S = 1e10  # More than 300 years.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FiledAlert:
-    """One alert of a file, as a case that it fires now, and the severity that is expected, if any is."""
+    """One alert of a file, as a case that it fires now, and the severity that is expected, if any is.
+
+    ``alert_json`` is what the file says of it, as an element of a webhook payload's ``alerts``.
+    """
 
     case: Case
     expected: Severity | None
+    alert_json: bytes
 
 
 def read_alerts(body: bytes, *, now: Instant) -> list[FiledAlert]:
@@ -120,6 +125,7 @@ def _filed(where: str, alert: Any, now: Instant, *, is_webhook: bool) -> FiledAl
         return FiledAlert(
             case=Case(event=_event(alert, now, is_webhook=is_webhook), history=_history(alert.get("history"))),
             expected=_expected(alert.get("expect")),
+            alert_json=json.dumps({name: value for name, value in alert.items() if name not in _OURS}).encode(),
         )
     except UnicodeEncodeError as error:
         raise InvalidArgumentError(_at(where, "a text holds a lone surrogate, which is no character")) from error

@@ -20,6 +20,7 @@ from alerthistory_common.errors import AlertHistoryError
 
 _LATE = timedelta(minutes=1)
 _SIZE_AHEAD_DAYS = 30
+_DEAD = "see `ahctl deliveries --state dead`; when the cause is gone, `ahctl deliveries replay` sends them again"
 
 
 class Level(StrEnum):
@@ -148,10 +149,17 @@ def _publisher(found: PublisherStatus) -> Iterator[Finding]:
             text="nobody is told about alerts: no target is enabled",
             advice="name some in ALERTHISTORY_PUBLISHER_TARGETS_FILE; see `ahctl targets`",
         )
+    if found.target_problems:
+        yield Finding(
+            level=Level.WARNING,
+            about="targets",
+            text=f"{counted(found.target_problems, 'part')} of their configuration cannot be used",
+            advice="`ahctl targets` names them; what worked before stays in force",
+        )
     yield _waiting("deliveries", found.pending, found.oldest_pending_age, "is a target down? See `ahctl deliveries`")
     if found.dead:
         text = f"{counted(found.dead, 'alert')} could not be delivered and will not be tried again"
-        yield Finding(level=Level.PROBLEM, about="deliveries", text=text, advice="see `ahctl deliveries --state dead`")
+        yield Finding(level=Level.PROBLEM, about="deliveries", text=text, advice=_DEAD)
 
 
 def _waiting(about: str, pending: int, oldest: timedelta | None, advice: str) -> Finding:

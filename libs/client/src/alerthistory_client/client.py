@@ -18,18 +18,15 @@ from alerthistory.history.v1.history_service_pb2_grpc import HistoryServiceStub
 from alerthistory.ingest.v1 import ingest_service_pb2 as ingest_pb2
 from alerthistory.ingest.v1.ingest_service_pb2_grpc import IngestServiceStub
 from alerthistory.publisher.v1 import publisher_service_pb2 as publisher_pb2
-from alerthistory.publisher.v1 import target_service_pb2
 from alerthistory.publisher.v1.publisher_service_pb2_grpc import PublisherServiceStub
-from alerthistory.publisher.v1.target_service_pb2_grpc import TargetServiceStub
 from alerthistory_client import codec
 from alerthistory_client.addresses import SERVICES, Addresses, Service
 from alerthistory_client.calls import Endpoint
 from alerthistory_client.paging import paged
+from alerthistory_client.publishing import PublishingClient
 from alerthistory_client.records import (
     Alert,
     Classification,
-    Delivery,
-    DeliveryState,
     EnrichmentMode,
     HistoryStatus,
     ImportResult,
@@ -45,7 +42,6 @@ from alerthistory_client.records import (
     RetentionPlan,
     Spool,
     SystemStatus,
-    Target,
 )
 from alerthistory_client.reports import ReportClient
 from alerthistory_client.tailing import Position
@@ -76,7 +72,8 @@ async def open_client(addresses: Addresses, *, timeout_s: float = 10.0) -> Async
 class Client:
     """Speaks with the services; made by ``open_client``.
 
-    What history reports is asked through ``reports``, and how serious alerts are through ``verdicts``.
+    What history reports is asked through ``reports``, how serious alerts are through ``verdicts``, and who is told
+    about them through ``publishing``.
     """
 
     def __init__(self, channels: dict[Service, grpc.aio.Channel], addresses: Addresses, timeout_s: float) -> None:
@@ -85,10 +82,10 @@ class Client:
         self._history = HistoryServiceStub(channels["history"])
         self._classifier = ClassifierServiceStub(channels["classifier"])
         self._publisher = PublisherServiceStub(channels["publisher"])
-        self._targets = TargetServiceStub(channels["publisher"])
         self._at = {each: Endpoint(service=each, address=addresses.of(each), timeout_s=timeout_s) for each in SERVICES}
         self.reports = ReportClient(channels["history"], self._at["history"])
         self.verdicts = VerdictClient(channels["classifier"], self._at["classifier"])
+        self.publishing = PublishingClient(channels["publisher"], self._at["publisher"])
 
     async def send(self, payloads: Sequence[Payload]) -> list[PayloadResult]:
         """Store *payloads*, 1000 at most; return one result each, in order. Sending again changes nothing."""
@@ -288,36 +285,6 @@ class Client:
         request = history_pb2.PlanRetentionRequest(days=days or 0)
         response = await self._at["history"].call(self._history.PlanRetention, request)
         return codec.retention_plan(response)
-
-    async def list_targets(self) -> list[Target]:
-        """Return all targets in the order of their configuration."""
-        request = target_service_pb2.ListTargetsRequest()
-        response = await self._at["publisher"].call(self._targets.ListTargets, request)
-        return [codec.target(each) for each in response.targets]
-
-    def list_deliveries(
-        self,
-        *,
-        state: DeliveryState | None = None,
-        target: str = "",
-        fingerprint: str = "",
-        limit: int | None = None,
-    ) -> AsyncIterator[Delivery]:
-        """Iterate over the deliveries that meet every condition given, newest first."""
-        wanted = publisher_pb2.DeliveryFilter(state=codec.state_message(state), target=target, fingerprint=fingerprint)
-
-        async def page(size: int, token: str) -> tuple[list[Delivery], str]:
-            request = publisher_pb2.ListDeliveriesRequest(filter=wanted, page_size=size, page_token=token)
-            response = await self._at["publisher"].call(self._publisher.ListDeliveries, request)
-            return [codec.delivery(each) for each in response.deliveries], response.next_page_token
-
-        return paged(page, limit)
-
-    async def retry_deliveries(self, delivery_ids: Sequence[int]) -> int:
-        """Make dead deliveries pending again, 1000 at most; return how many were dead."""
-        request = publisher_pb2.RetryDeliveriesRequest(delivery_ids=delivery_ids)
-        response = await self._at["publisher"].call(self._publisher.RetryDeliveries, request)
-        return response.retried_count
 
     def list_quarantine(self, *, limit: int | None = None) -> AsyncIterator[QuarantinedPayload]:
         """Iterate over the payloads that could not be stored in whole or part, newest first."""

@@ -16,14 +16,11 @@ from alerthistory.classifier.v1 import classifier_service_pb2 as classifier_pb2
 from alerthistory.history.v1 import history_service_pb2 as history_pb2
 from alerthistory.history.v1 import quarantine_pb2
 from alerthistory.ingest.v1 import ingest_service_pb2 as ingest_pb2
-from alerthistory.publisher.v1 import delivery_pb2, target_pb2
 from alerthistory.publisher.v1 import publisher_service_pb2 as publisher_pb2
 from alerthistory_client.records import (
     AcceptedAlert,
     Alert,
     Classification,
-    Delivery,
-    DeliveryState,
     EnrichmentMode,
     HistoryStatus,
     ImportResult,
@@ -42,10 +39,9 @@ from alerthistory_client.records import (
     RetentionPlan,
     RetentionTable,
     Spool,
-    Target,
 )
 from alerthistory_common import alert_codec
-from alerthistory_common.alerts import AlertEvent, EventKind, Fingerprint, Instant
+from alerthistory_common.alerts import AlertEvent, Fingerprint, Instant
 from alerthistory_common.errors import FailedPreconditionError
 from alerthistory_common.matchers import Matcher, MatchOp
 
@@ -53,7 +49,6 @@ _E = TypeVar("_E", bound=StrEnum)
 
 FORMATS = {each: ingest_pb2.PayloadFormat.Value(f"PAYLOAD_FORMAT_{each.name}") for each in PayloadFormat}
 MODES = {each: classifier_pb2.EnrichmentMode.Value(f"ENRICHMENT_MODE_{each.name}") for each in EnrichmentMode}
-_STATES = {each: delivery_pb2.DeliveryState.Value(f"DELIVERY_STATE_{each.name}") for each in DeliveryState}
 _MATCH_OPS = {each: history_pb2.MatchOp.Value(f"MATCH_OP_{each.name}") for each in MatchOp}
 _SOURCES = {each: classifier_pb2.ModeSource.Value(f"MODE_SOURCE_{each.name}") for each in ModeSource}
 
@@ -177,41 +172,6 @@ def replay_result(message: ingest_pb2.ReplayResult) -> ReplayResult:
     )
 
 
-def target(message: target_pb2.Target) -> Target:
-    """Return the target in *message*."""
-    return Target(
-        name=message.name,
-        format=message.format,
-        address=message.address,
-        is_enabled=message.is_enabled,
-        sends_resolved=message.sends_resolved,
-    )
-
-
-def delivery(message: delivery_pb2.Delivery) -> Delivery:
-    """Return the delivery in *message*."""
-    return Delivery(
-        delivery_id=message.delivery_id,
-        event_id=message.event_id,
-        target=message.target,
-        fingerprint=Fingerprint(message.fingerprint),
-        alert_name=message.alert_name,
-        kind=_kind(message.kind),
-        state=known(_STATES, message.state, "state of a delivery"),
-        attempts=message.attempts,
-        last_result=message.last_result,
-        last_status_code=message.last_status_code,
-        created_at=alert_codec.instant(message.created_at),
-        next_attempt_at=_optional(message.HasField("next_attempt_at"), message.next_attempt_at),
-        delivered_at=_optional(message.HasField("delivered_at"), message.delivered_at),
-    )
-
-
-def state_message(state: DeliveryState | None) -> delivery_pb2.DeliveryState.ValueType:
-    """Return the enum value of *state*; unspecified for None."""
-    return delivery_pb2.DELIVERY_STATE_UNSPECIFIED if state is None else _STATES[state]
-
-
 def mode_in_force(message: classifier_pb2.GetModeResponse | classifier_pb2.SetModeResponse) -> ModeInForce:
     """Return the mode in *message*."""
     return ModeInForce(
@@ -286,6 +246,8 @@ def publisher_status(message: publisher_pb2.GetStatusResponse) -> PublisherStatu
         dead=message.dead,
         oldest_pending_age=_age(message, message.oldest_pending_age),
         started_at=alert_codec.instant(message.started_at),
+        is_kubernetes_available=message.is_kubernetes_available,
+        target_problems=message.target_problems,
     )
 
 
@@ -299,13 +261,6 @@ def _optional(is_set: bool, stamp: Timestamp) -> Instant | None:
 
 def _age(message: history_pb2.GetStatusResponse | publisher_pb2.GetStatusResponse, age: Duration) -> timedelta | None:
     return age.ToTimedelta() if message.HasField("oldest_pending_age") else None
-
-
-def _kind(value: alert_pb2.EventKind.ValueType) -> EventKind:
-    try:
-        return alert_codec.kind(value)
-    except ValueError as error:
-        raise too_new(str(error)) from error
 
 
 def known(values: Mapping[_E, int], value: int, what: str) -> _E:

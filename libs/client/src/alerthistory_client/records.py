@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from alerthistory_common.alerts import EventKind, Fingerprint, Instant, Severity, Verdict
+from alerthistory_common.alerts import Fingerprint, Instant, Severity, Verdict
 from alerthistory_common.errors import AlertHistoryError
 
 
@@ -145,44 +145,6 @@ class ReplayResult:
     result: PayloadResult | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """One receiver of alerts, without its secrets."""
-
-    name: str
-    format: str
-    address: str
-    is_enabled: bool
-    sends_resolved: bool
-
-
-class DeliveryState(StrEnum):
-    """Where a delivery stands; a dead one was given up and can be retried by hand."""
-
-    PENDING = "pending"
-    DELIVERED = "delivered"
-    DEAD = "dead"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
-    """One event on its way to one target. ``last_status_code`` is 0 when the target gave no answer."""
-
-    delivery_id: int
-    event_id: str
-    target: str
-    fingerprint: Fingerprint
-    alert_name: str
-    kind: EventKind
-    state: DeliveryState
-    attempts: int
-    last_result: str
-    last_status_code: int
-    created_at: Instant
-    next_attempt_at: Instant | None
-    delivered_at: Instant | None
-
-
 class EnrichmentMode(StrEnum):
     """What is done with alerts besides storing them."""
 
@@ -292,7 +254,7 @@ class ClassifierStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublisherStatus:
-    """The figures of the publisher."""
+    """The figures of the publisher. ``target_problems`` counts entries of the configuration that cannot be used."""
 
     targets: int
     enabled_targets: int
@@ -301,6 +263,8 @@ class PublisherStatus:
     dead: int
     oldest_pending_age: timedelta | None
     started_at: Instant
+    is_kubernetes_available: bool = False
+    target_problems: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,19 @@ async def read_alert_file(name: str) -> list[FiledAlert]:
         raise InvalidArgumentError(f"{shown(name)}: {error.message}") from error
 
 
+async def read_one_alert(name: str | None) -> bytes:
+    """Return the only alert in a file, as an element of a webhook payload's ``alerts``; nothing when none is named.
+
+    Raises InvalidArgumentError as ``read_alert_file`` does, and when there are several.
+    """
+    if name is None:
+        return b""
+    first, *others = await read_alert_file(name)
+    if others:
+        raise InvalidArgumentError(f"{shown(name)}: holds {len(others) + 1} alerts: give one")
+    return first.alert_json
+
+
 def shown(name: str) -> str:
     """Return the name of a file, safe to print."""
     return "stdin" if name == "-" else safe(name)

@@ -6,13 +6,15 @@ import click
 
 from alerthistory_client.cli.alerts import alerts, events, history
 from alerthistory_client.cli.classify import classify
+from alerthistory_client.cli.deliveries import deliveries
 from alerthistory_client.cli.demo import demo
 from alerthistory_client.cli.doctor import doctor
+from alerthistory_client.cli.explain import explain
+from alerthistory_client.cli.filters import filters
 from alerthistory_client.cli.importing import import_
 from alerthistory_client.cli.llm import llm
 from alerthistory_client.cli.mode import mode
 from alerthistory_client.cli.overrides import override
-from alerthistory_client.cli.publishing import deliveries, targets
 from alerthistory_client.cli.quarantine import quarantine
 from alerthistory_client.cli.reports import report
 from alerthistory_client.cli.retention import retention
@@ -22,6 +24,7 @@ from alerthistory_client.cli.session import remember, shared_options
 from alerthistory_client.cli.spool import spool
 from alerthistory_client.cli.status import status
 from alerthistory_client.cli.tail import tail
+from alerthistory_client.cli.targets import targets
 from alerthistory_client.cli.verdicts import verdict, verdicts
 
 _EPILOG = """\b
@@ -59,6 +62,8 @@ for command in (
     doctor,
     deliveries,
     targets,
+    filters,
+    explain,
     quarantine,
     spool,
     classify,

@@ -122,9 +122,14 @@ def timeout_of(context: click.Context) -> float:
     return _timeout(context, _settings()[1])
 
 
-def _timeout(context: click.Context, client: ClientSettings) -> float:
-    timeout_s: float = context.meta.get(f"{__name__}.timeout") or client.timeout_s
+def given_timeout_of(context: click.Context) -> float | None:
+    """Return the seconds that the option says, None when it was not given."""
+    timeout_s: float | None = context.meta.get(f"{__name__}.timeout")
     return timeout_s
+
+
+def _timeout(context: click.Context, client: ClientSettings) -> float:
+    return given_timeout_of(context) or client.timeout_s
 
 
 def _settings() -> tuple[CommonSettings, ClientSettings]:

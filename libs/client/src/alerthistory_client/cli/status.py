@@ -100,6 +100,7 @@ def _figures(found: _Figures) -> list[str]:
                 f"{found.pending} pending{_waiting(found.oldest_pending_age)}",
                 f"{found.delivered} delivered",
                 f"{found.dead} dead",
+                *([f"{counted(found.target_problems, 'problem')} with targets"] if found.target_problems else []),
             ]
 
 

@@ -6,20 +6,17 @@ from collections.abc import Iterator
 import click
 
 from alerthistory_client import jsons
+from alerthistory_client.cli.cases import known_case
 from alerthistory_client.cli.details import Detail, print_details, severity_text, verdict_details
 from alerthistory_client.cli.filtering import print_list
 from alerthistory_client.cli.session import Session, asynchronous, explain
 from alerthistory_client.cli.texts import fingerprint_argument
 from alerthistory_client.client import Client
-from alerthistory_client.past import TURNS, case_of
 from alerthistory_client.records import Classification
 from alerthistory_client.text import age, clock
 from alerthistory_common.alerts import Instant
 from alerthistory_common.clock import SystemClock
 from alerthistory_common.errors import NotFoundError
-
-# Events that change nothing for people stand between those that do.
-_EVENTS = 5 * TURNS
 
 
 @click.command()
@@ -67,9 +64,7 @@ async def _stored(client: Client, fingerprint: str) -> Classification:
 
 
 async def _refreshed(client: Client, fingerprint: str) -> Classification:
-    alert = await client.get_alert(fingerprint)
-    events = [each async for each in client.list_events(fingerprint, limit=_EVENTS)]
-    (found,) = await client.verdicts.refresh([case_of(alert, events)])
+    (found,) = await client.verdicts.refresh([await known_case(client, fingerprint)])
     return found
 
 
