@@ -23,6 +23,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from lightkube.config.kubeconfig import SingleConfig
 
 from alerthistory_publisher.adapters.targets_kubernetes import SELECTORS, KubernetesSecrets
 from alerthistory_publisher.application.targets import TargetDirectory
@@ -350,6 +351,20 @@ async def test_what_happens_while_no_watch_is_open_is_not_missed(api: Kubernetes
         await has(directory)
 
 
+async def test_a_watch_that_ends_is_a_hint_too(api: KubernetesApi) -> None:
+    source = KubernetesSecrets(["a"], allow_http=False, config=api.config, backoff=lambda _: EVERY)
+    async with kept_fresh(hinted(source)):
+        await watched(api, 2)
+        await asyncio.sleep(0.2)
+        lists = api.lists
+        api.end_watches()
+
+        async def is_listed() -> bool:
+            return api.lists > lists
+
+        await eventually(is_listed, saying="the end had all listed")
+
+
 async def _used_up(api: KubernetesApi) -> bool:
     return not api.watch_faults
 
@@ -396,11 +411,15 @@ async def test_an_api_that_is_away_at_the_start_is_asked_again(api: KubernetesAp
 async def test_a_pause_that_the_api_asks_for_is_kept(api: KubernetesApi) -> None:
     api.faults.append(Fault.TOO_MANY)
     api.retry_after = "1"
-    directory = hinted(Unwatched(api))
+    source = Unwatched(api)
+    directory = hinted(source)
     for _ in range(3):
         with pytest.raises(InvalidTargetsError, match="asks for a pause"):
             await directory.refresh()
     assert api.lists == 1
+    with pytest.raises(TargetSourceAwayError) as raised:
+        await source.load()
+    assert timedelta(0) < raised.value.retry_after <= timedelta(seconds=1)
     async with kept_fresh(directory):
         api.put("a", "a-1", OURS, data(1))
         assert api.lists == 1
@@ -449,3 +468,12 @@ async def test_without_a_configuration_of_a_cluster_the_targets_stay_away(
     assert await directory.start() == ()
     (problem,) = directory.problems
     assert problem.text.startswith("no access to the Kubernetes API: Configuration file")
+
+
+async def test_half_a_configuration_keeps_the_targets_away_too() -> None:
+    def half() -> SingleConfig:
+        raise KeyError("KUBERNETES_SERVICE_HOST")
+
+    directory = TargetDirectory(KubernetesSecrets(["a"], allow_http=False, config=half))
+    assert await directory.start() == ()
+    assert [each.text for each in directory.problems] == ["the Kubernetes API cannot be read: KeyError"]

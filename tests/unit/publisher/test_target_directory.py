@@ -119,6 +119,8 @@ async def test_a_refresh_that_fails_says_why_and_has_the_other_sources_fresh() -
         await directory.refresh(asked_at=Instant(2_000_000))
     assert raised.value.problems == ["one", "two"]
     assert names(directory) == ["a", "c"]
+    file.say(target("a"))
+    await directory.refresh()
     assert directory.refreshed_at == NOON
 
 

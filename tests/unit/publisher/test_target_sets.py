@@ -88,6 +88,7 @@ def test_the_former_name_of_an_entry_may_be_given_to_another() -> None:
     known = listed(empty_set(["s"]), "s", k=target("a"), m=target("b"))
     known = listed(known, "s", k=target("b", 2), m=target("b"), n=target("a", 3))
     assert known.targets == (target("b"), target("a", 3))
+    assert len(known.problems) == 1
 
 
 def test_two_entries_may_exchange_their_names() -> None:

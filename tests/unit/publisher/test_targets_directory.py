@@ -96,7 +96,7 @@ def test_a_secret_that_keeps_changing_is_given_up(tmp_path: Path, monkeypatch: p
 async def test_mistakes_are_told_beside_the_good_ones(tmp_path: Path) -> None:
     mount(tmp_path / "good", "1", VALID)
     mount(tmp_path / "wrong", "1", {**VALID, "tokn": "s3cret"})
-    mount(tmp_path / "large", "1", {**VALID, "title": "x" * (1 << 20)})
+    mount(tmp_path / "large", "1", {"title": "x" * ((1 << 20) + 1)})
     (tmp_path / "empty").mkdir()
     found = await load(tmp_path)
     assert isinstance(found["good"], Target)
