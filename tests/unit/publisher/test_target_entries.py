@@ -48,7 +48,7 @@ def test_an_entry_may_say_everything(tmp_path: Path) -> None:
       timeout_s: 5
       channel: "#alerts"
       signing_secrets: ["{SIGNING}", {{file: {tmp_path}/signing}}]
-      title: "{{{{ alert.name }}}}"
+      title: "{{{{ alert_name }}}}"
       description: plain
       filter: {{severity: [critical, warning], namespaces: [prod], exclude_noise: false, min_confidence: 0.5,
                 alert_name_pattern: "Disk.*"}}
@@ -65,7 +65,7 @@ def test_an_entry_may_say_everything(tmp_path: Path) -> None:
     assert not found.sends_resolved
     assert (found.headers, found.timeout_s, found.channel) == ((("X-Team", "ops"),), 5, "#alerts")
     assert found.signing_secrets == (SIGNING, SIGNING)
-    assert (found.title, found.description) == ("{{ alert.name }}", "plain")
+    assert (found.title, found.description) == ("{{ alert_name }}", "plain")
     assert found.filter.severities == {Severity.CRITICAL, Severity.WARNING}
     assert found.filter.namespaces == {"prod"}
     assert not found.filter.exclude_noise
@@ -127,8 +127,8 @@ def test_days_may_be_spans(days: list[str], expected: set[int]) -> None:
         ({"rate_limits": ["0 per second"]}, "rate_limits.0: must allow at least one"),
         ({"concurrency": 101}, "concurrency: Input should be less than or equal to 100"),
         ({"concurrency": True}, "concurrency: Input should be a valid integer"),
-        ({"title": "{{ a"}, "title: is no template: "),
-        ({"description": "{% if %}"}, "description: is no template: "),
+        ({"title": "{{ a"}, "title: line 1: "),
+        ({"description": "{% if %}"}, "description: line 1: "),
         ({"signing_secrets": ["whsec_c2hvcnQ="]}, "signing_secrets.0: must be whsec_ and the base64 of 24 to 64"),
         ({"signing_secrets": ["s3cret"]}, "signing_secrets.0: must be whsec_ and the base64 of 24 to 64"),
         ({"signing_secrets": [5]}, "signing_secrets.0: the value must be a text in quotes, or {file: PATH}"),

@@ -79,7 +79,7 @@ def test_keys_of_the_targets_file_hold_yaml() -> None:
             "name": "other",
             "enabled": "False",
             "send_resolved": "false",
-            "title": "{{ alert.name }}: down\n",
+            "title": "{{ alert_name }}: down\n",
             "matchers": '["team=ops"]',
             "active_times": '- {days: [mon], from: "08:00"}',
             "rate_limits": "1 per second",
@@ -90,7 +90,7 @@ def test_keys_of_the_targets_file_hold_yaml() -> None:
         }
     )
     assert (found.name, found.is_enabled, found.sends_resolved) == ("other", False, False)
-    assert found.title == "{{ alert.name }}: down"
+    assert found.title == "{{ alert_name }}: down"
     assert [str(each) for each in found.filter.matchers] == ['team="ops"']
     assert len(found.filter.active_times) == 1
     assert (found.rate_limits, found.concurrency) == (("1 per second",), 2)

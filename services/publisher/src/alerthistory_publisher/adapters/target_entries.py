@@ -38,6 +38,7 @@ _OURS = frozenset(
         "transfer-encoding",
         "user-agent",
         "webhook-id",
+        "webhook-signature",
         "webhook-timestamp",
     }
 )
