@@ -72,7 +72,7 @@ def test_a_moment_in_the_zone_itself_means_what_it_means_in_utc() -> None:
     # The second 02:30 of that night, when 03:00 has not come for the second time.
     at = datetime(2026, 10, 25, 2, 30, tzinfo=BERLIN, fold=1)
     assert next_active([span("02:00", "02:45")], at) == utc("2026-10-26 01:00")
-    assert next_active([span("02:45", "04:00")], at) == utc("2026-10-25 01:30")
+    assert next_active([span("02:45", "04:00")], at) is at
 
 
 def test_the_earliest_of_several_counts_and_none_is_always() -> None:
