@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
+import grpc
 import pytest
 import yaml
 
@@ -100,9 +101,22 @@ async def test_it_starts_and_serves_while_kubernetes_is_away(bench: Bench, ops: 
     api.put("alerts", "chat", LABELS, {"url": ops.url, "format": "webhook"})
     api.faults.append(Fault.RESET)
     async with bench.publisher(kubernetes_namespaces="alerts") as publisher:
-        assert await publisher.publish(event()) == [["ops"]]
         assert await publisher.component.is_ready()
         await has(publisher, "ops", "chat")
+
+
+async def test_alerts_wait_for_targets_that_are_not_known_yet_but_not_for_long(
+    bench: Bench, ops: Receiver, api: KubernetesApi
+) -> None:
+    bench.configure({"name": "ops", "url": ops.url})
+    api.faults.extend([Fault.RESET] * 1000)
+    async with bench.publisher(kubernetes_namespaces="alerts") as publisher:
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await publisher.publish(event())
+        assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert "kubernetes did not answer" in str(raised.value.details())
+        bench.watch.ahead = timedelta(seconds=61)
+        assert await publisher.publish(event()) == [["ops"]]
 
 
 async def test_a_directory_that_is_not_there_fails_the_start_and_names_its_setting(bench: Bench, secrets: Path) -> None:

@@ -1,6 +1,7 @@
 """Targets over gRPC, the start with wrong ones, draining, and traces."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
@@ -21,16 +22,22 @@ TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 TRACEPARENT = f"00-{TRACE_ID}-b7ad6b7169203331-01"
 
 
-async def test_targets_are_shown_and_only_the_url_tells_a_secret(bench: Bench, ops: Receiver) -> None:
-    bench.configure({"name": "ops", "url": ops.url, "send_resolved": False}, {"name": "b", "url": ops.url})
+async def test_targets_are_shown_without_their_secrets(bench: Bench, ops: Receiver) -> None:
+    url = ops.url.replace("s3cr3t-path", "s3cr3t-path-of-a-hook")
+    secrets = {"headers": {"Authorization": "Bearer s3cr3t"}, "filter": {"namespaces": ["prod"]}}
+    bench.configure({"name": "ops", "url": url, "send_resolved": False, **secrets}, {"name": "b", "url": url})
     async with bench.publisher() as publisher:
         answer = await publisher.targets.ListTargets(target_service_pb2.ListTargetsRequest())
+        one = await publisher.targets.GetTarget(target_service_pb2.GetTargetRequest(name="ops"))
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await publisher.targets.GetTarget(target_service_pb2.GetTargetRequest(name="opps"))
+    assert raised.value.code() is grpc.StatusCode.NOT_FOUND
+    assert one.target == answer.targets[0]
+    assert json.loads(one.target.filter_json)["filter"]["namespaces"] == ["prod"]
     assert [each.name for each in answer.targets] == ["ops", "b"]
     assert answer.targets[0].address == f"http://127.0.0.1:{ops.port}"
     assert not answer.targets[0].sends_resolved
-    assert answer.targets[0].url == ops.url
-    for each in answer.targets:
-        each.ClearField("url")
+    assert answer.targets[0].url == f"http://127.0.0.1:{ops.port}/hooks/***?token=***"
     assert "s3cr3t" not in str(answer)
 
 

@@ -68,7 +68,7 @@ async def test_a_preview_shows_no_secret_wherever_it_is(name: str, status: str) 
     shown = await preview(secretive(name), {"labels": labels, "status": status}, verdict=verdict(reasoning=NEW))
     text = repr((shown.method, shown.url_shown, dict(shown.headers))) + json.dumps(json.loads(shown.body))
     assert not [secret for secret in SECRETS if secret in text]
-    assert shown.url_shown .startswith("https://example.com/***")
+    assert shown.url_shown.startswith("https://example.com/***")
     assert (shown.headers["Authorization"], shown.headers["X-Team"]) == ("***", "***")
     assert shown.headers["webhook-signature"] == "***"
 

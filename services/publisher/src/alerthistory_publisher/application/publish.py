@@ -7,6 +7,7 @@ from datetime import timedelta
 from alerthistory_common.breaker import BreakerState
 from alerthistory_common.clock import Clock
 from alerthistory_common.crash_points import reach
+from alerthistory_common.errors import UnavailableError
 from alerthistory_publisher.application.planning import Planning
 from alerthistory_publisher.application.targets import TargetDirectory
 from alerthistory_publisher.domain.deliveries import (
@@ -24,6 +25,8 @@ from alerthistory_publisher.metrics import PublisherMetrics
 from alerthistory_publisher.ports import DeliveryStore, FigureStore
 
 MAX_REPLAYED = 10_000
+PATIENCE = timedelta(minutes=1)
+"""How long after the start alerts wait for targets that are not known yet; then those that are known are told."""
 
 
 class Publishing:
@@ -49,10 +52,17 @@ class Publishing:
         self._metrics = metrics
         self._max_age = max_age
         self._wake = wake
+        self._started_at = clock.now()
 
     async def publish(self, publications: Sequence[Publication]) -> list[list[str]]:
-        """Return the names of the targets that are told about each publication, once that is durable. Idempotent."""
-        plan = await self._planning.plan(publications, now=self._clock.now())
+        """Return the names of the targets that are told about each publication, once that is durable. Idempotent.
+
+        Raises UnavailableError during the first minute while a source of targets has not answered yet.
+        """
+        now = self._clock.now()
+        if (unknown := self._directory.unknown) and now < later(self._started_at, PATIENCE):
+            raise UnavailableError(f"the targets are not known yet, {' and '.join(unknown)} did not answer; try again")
+        plan = await self._planning.plan(publications, now=now)
         if plan.orders:
             await self._store.order(plan.orders)
             reach("publisher.ordered")

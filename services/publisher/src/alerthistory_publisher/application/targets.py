@@ -65,6 +65,11 @@ class TargetDirectory:
         """Whether secrets are read from Kubernetes, and could be the last time."""
         return any(reader.source.name == _KUBERNETES and reader.is_read for reader in self._readers)
 
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """The names of the sources that were never read since the start: what targets they hold is not known."""
+        return tuple(reader.source.name for reader in self._readers if not reader.was_read)
+
     def also(self, tell: Callable[[], None]) -> None:
         """Call *tell* when somebody asks for fresh targets, so that other replicas hear of it."""
         self._tell = tell
@@ -156,6 +161,7 @@ class TargetDirectory:
                 reader.failures, reader.pause = reader.failures + 1, found.pause
                 self._apply(self._set.unreadable(name, found.problems))
             reader.is_read = isinstance(found, Listing)
+            reader.was_read = reader.was_read or reader.is_read
         self._count(name, "read" if isinstance(found, Listing) else found.outcome)
         return None if isinstance(found, Listing) else found
 
@@ -183,6 +189,7 @@ class _Reader:
         self.failures = 0
         self.pause = timedelta(0)
         self.is_read = False
+        self.was_read = False
 
 
 class _Failure:
