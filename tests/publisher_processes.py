@@ -26,8 +26,8 @@ _SERVICE = "/alerthistory.publisher.v1.PublisherService/"
 _PAGE = 1000
 # What lets targets be fakes on loopback.
 _SETTINGS = {"allow_http": "true", "allowed_networks": "127.0.0.0/8"}
-# Every change is told, however soon it comes after the one before.
-_TARGET_KEYS = {"deduplication_window_s": 0}
+# Every change is told, however soon it comes after the one before, and as fast as can be.
+_TARGET_KEYS = {"deduplication_window_s": 0, "rate_limits": []}
 
 
 class PublisherProcess(Replica):
@@ -35,13 +35,13 @@ class PublisherProcess(Replica):
 
     def __init__(self, number: int, folder: Path, env: dict[str, str], *, variant: str = "") -> None:
         super().__init__("publisher", number, folder, env)
-        self._variant = variant
+        self.variant = variant
         self._channel: grpc.Channel | None = None
 
     def launch(self, *, crash_at: str = "") -> Program:
         """Return the started process, which may not be ready, and ends itself at the step *crash_at*."""
         env = {**self.env, "ALERTHISTORY_CRASH_AT": crash_at}
-        self.program = Program(*_command(self._variant), env=env, log=self.log)
+        self.program = Program(*_command(self.variant), env=env, log=self.log)
         return self.program
 
     def start(self, *, crash_at: str = "") -> None:
