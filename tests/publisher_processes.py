@@ -118,11 +118,7 @@ def publishers(
         "ALERTHISTORY_DATA_DIR": str(folder / "data"),
         "ALERTHISTORY_LOG_LEVEL": "warning",
         "ALERTHISTORY_PUBLISHER_TARGETS_FILE": str(file),
-        **{
-            PublisherSettings.variable(name): value
-            for name, value in _SETTINGS.items()
-            if name in PublisherSettings.model_fields
-        },
+        **loopback_settings(),
         **(env or {}),
     }
     if database is not None:
@@ -150,6 +146,15 @@ def publishers(
     finally:
         for publisher in made:
             publisher.close()
+
+
+def loopback_settings() -> dict[str, str]:
+    """Return the variables by which targets may be on loopback, without TLS."""
+    return {
+        PublisherSettings.variable(name): value
+        for name, value in _SETTINGS.items()
+        if name in PublisherSettings.model_fields
+    }
 
 
 def takes(target: Mapping[str, Any]) -> bool:

@@ -9,6 +9,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import count
+from typing import Any
 
 from tests.chaos.provider_check import changes_of, key_of
 from tests.fakes import pagerduty, rootly, slack
@@ -49,7 +50,7 @@ def measure(seconds: float, *, variant: str = "") -> Waits:
         hanging = stack.enter_context(serving(Slack(), faults=Faults(silent=1)))
         pages = stack.enter_context(serving(PagerDuty(limit=1_000_000)))
         incidents = stack.enter_context(serving(Rootly(limit=1_000_000)))
-        targets = [
+        targets: list[dict[str, Any]] = [
             {"name": "hanging", "format": "slack", "url": hanging.url + slack.WEBHOOK, "timeout_s": _TIMEOUT_S},
             {
                 "name": "pagerduty",

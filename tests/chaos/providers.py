@@ -158,17 +158,15 @@ def _round(
     steps: Sequence[str],
     kills: int,
 ) -> Run:
-    stop = threading.Event()
-    writers = [
-        Writer(list(history.events.values())[number::_WRITERS], replicas, stop, seed=number)
-        for number in range(_WRITERS)
-    ]
+    script = Script(list(history.events.values()), replicas)
+    writers = [Writer(script, number) for number in range(_WRITERS)]
     try:
         for writer in writers:
             writer.start()
         lives = [*steps, *[""] * kills]
         dice.shuffle(lives)
-        _live(lives, replicas, dice)
+        _live(lives, replicas, script, dice)
+        script.share, script.through = 1.0, replicas
         for replica in replicas:
             replica.kill()
             replica.start()
@@ -180,7 +178,7 @@ def _round(
         logs = "".join(log.read_text()[-3000:] for log in folder.glob("publisher-*.log"))
         raise AssertionError(f"{error}\n{logs}") from error
     finally:
-        stop.set()
+        script.is_over.set()
         for writer in writers:
             writer.join()
     return Run(
@@ -193,13 +191,16 @@ def _round(
     )
 
 
-def _live(lives: Sequence[str], replicas: Sequence[PublisherProcess], dice: random.Random) -> None:
+def _live(lives: Sequence[str], replicas: Sequence[PublisherProcess], script: "Script", dice: random.Random) -> None:
     """Let one publisher after another, in turn, end at a step, or at a random moment; the others go on."""
     for replica in replicas[1:]:
         replica.start()
     for number, step in enumerate(lives):
         replica = replicas[number % len(replicas)]
         replica.kill()
+        # Another would take all away from the one that is to reach its step.
+        script.through = [replica] if step else replicas
+        script.share = (number + 1) / (len(lives) + 1)
         program = replica.launch(crash_at=step)
         if step:
             _wait_for_end(program, step)
@@ -215,32 +216,41 @@ def _wait_for_end(program: Program, step: str) -> None:
     until(lambda: program.process.poll() is not None, within_s=_CRASH_LIMIT_S, saying=f"{step} is reached")
 
 
+class Script:
+    """What writers publish, and through whom: the changes of alerts, as yet only a *share* of all, until it is over."""
+
+    def __init__(self, alerts: Sequence[Sequence[AlertEvent]], through: Sequence[PublisherProcess]) -> None:
+        self.alerts = alerts
+        self.through = through
+        self.share = 0.0
+        self.is_over = threading.Event()
+
+
 class Writer(threading.Thread):
     """Publishes the changes of some alerts, those of each in their order, and each again until it is acknowledged."""
 
-    def __init__(
-        self,
-        alerts: Sequence[Sequence[AlertEvent]],
-        replicas: Sequence[PublisherProcess],
-        stop: threading.Event,
-        *,
-        seed: int,
-    ) -> None:
+    def __init__(self, script: Script, number: int) -> None:
         super().__init__()
-        self._alerts = alerts
-        self._replicas = replicas
-        self._must_stop = stop
-        self._dice = random.Random(seed)
+        self._script = script
+        self._left = [list(changes) for changes in script.alerts[number::_WRITERS]]
+        self._all = sum(map(len, self._left))
+        self._dice = random.Random(number)
 
     def run(self) -> None:
         """Publish until all is, the changes of different alerts mixed."""
-        left = [list(changes) for changes in self._alerts]
-        while (left := [changes for changes in left if changes]) and not self._must_stop.is_set():
-            changes = self._dice.choice(left)
-            with suppress(grpc.RpcError):
-                self._dice.choice(self._replicas).publish([changes[0]], timeout_s=5)
-                changes.pop(0)
-            self._must_stop.wait(_PAUSE_S)
+        done = 0
+        while self._left and not self._script.is_over.is_set():
+            if done < self._all * self._script.share:
+                done += self._publish(self._dice.choice(self._left))
+            self._script.is_over.wait(_PAUSE_S)
+
+    def _publish(self, changes: list[AlertEvent]) -> int:
+        with suppress(grpc.RpcError):
+            self._dice.choice(self._script.through).publish(changes[:1], timeout_s=5)
+            changes.pop(0)
+            self._left = [each for each in self._left if each]
+            return 1
+        return 0
 
 
 def _fields(faults: Faults) -> dict[str, Any]:

@@ -65,9 +65,7 @@ def stall(database: URL, *, variant: str = "") -> StalledPublisherOutcome:
             "routing_key": pagerduty.ROUTING_KEY,
             "timeout_s": _TIMEOUT_S,
         }
-        first, second = stack.enter_context(
-            publishers(folder, [target], count=2, database=database, variant=variant)
-        )
+        first, second = stack.enter_context(publishers(folder, [target], count=2, database=database, variant=variant))
         first.start()
         return _stall(first, second, pages)
 
