@@ -14,12 +14,13 @@ from sqlalchemy import URL
 
 from alerthistory.publisher.v1 import delivery_pb2
 from alerthistory.publisher.v1 import publisher_service_pb2 as publisher_pb
-from alerthistory_common import alert_codec
+from alerthistory_common import alert_codec, migrate
 from alerthistory_common.alerts import AlertEvent
 from alerthistory_publisher.adapters.targets_file import read_targets
+from alerthistory_publisher.app import MIGRATIONS, SCHEMA
 from alerthistory_publisher.domain.targets import InvalidTargetsError
 from alerthistory_publisher.settings import PublisherSettings
-from tests.processes import START_LIMIT_S, Program, free_ports, script
+from tests.processes import Program, free_ports, script
 from tests.replicas import Replica
 
 _SERVICE = "/alerthistory.publisher.v1.PublisherService/"
@@ -125,8 +126,10 @@ def publishers(
         common["ALERTHISTORY_DATABASE_URL"] = database.set(drivername="postgresql").render_as_string(
             hide_password=False
         )
-    migration = Program(script("alerthistory-publisher"), "migrate", env=common, log=folder / "migrate.log")
-    assert migration.process.wait(START_LIMIT_S) == 0, migration.log.read_text()
+    data = folder / "data"
+    data.mkdir()
+    url = database or URL.create("sqlite+aiosqlite", database=str(data / f"{SCHEMA}.sqlite3"))
+    migrate.upgrade(url, schema=SCHEMA, scripts=MIGRATIONS)
     ports = iter(free_ports(2 * count))
     made = [
         PublisherProcess(

@@ -17,6 +17,6 @@ def test_a_hanging_target_does_not_delay_others() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_in_one_line_with_it_they_wait() -> None:
-    waits = measure(3, variant="shared-lane")
+    waits = measure(1, variant="shared-lane")
     assert waits.p99_s > LIMIT_S, str(waits)
     assert waits.missing

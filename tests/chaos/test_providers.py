@@ -95,6 +95,8 @@ def test_keys_that_differ_between_attempts_are_found_out() -> None:
         "pagerduty: Proof0000 is open, and does not fire",
         "pagerduty: Proof0000 was opened 2 times, and fired 1 times",
     ]
+    firing = _played(_alone(changes=1), sent_again, _KeyOfAttempt())
+    assert "pagerduty: Proof0000 is open 2 times" in problems_of(firing)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """A receiver that answers at once, in a process of its own: ``python -m tests.load.fast_receiver PORT``.
 
-``GET`` gives how many posts came since the last such question, and when the first and the last did, as JSON, in seconds
-of the machine's monotonic clock.
+``GET`` gives how many posts came, and when the first and the last did, as JSON, in seconds of the machine's monotonic
+clock; ``DELETE`` gives that, too, and begins to count anew.
 """
 
 import asyncio
@@ -15,12 +15,14 @@ _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 class Arrivals:
-    """What came since it was last asked."""
+    """What came since the count began."""
 
     def __init__(self) -> None:
-        self.count = 0
-        self.first = 0.0
-        self.last = 0.0
+        self.begin()
+
+    def begin(self) -> None:
+        """Count from now on."""
+        self.count, self.first, self.last = 0, 0.0, 0.0
 
     def note(self) -> None:
         """Count a post."""
@@ -29,9 +31,8 @@ class Arrivals:
         self.count += 1
 
     def told(self) -> bytes:
-        """Return what came, as an answer, and begin anew."""
+        """Return what came, as an answer."""
         body = json.dumps({"count": self.count, "first": self.first, "last": self.last}).encode()
-        self.count, self.first = 0, 0.0
         return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
 
 
@@ -55,12 +56,19 @@ class Connection(asyncio.Protocol):
             length = int(after.split(b"\r\n", 1)[0] or b"0")
             if len(self._held) < end + 4 + length:
                 return
-            is_question = self._held.startswith(b"GET ")
+            answer = self._answer(self._held.split(b" ", 1)[0])
             self._held = self._held[end + 4 + length :]
-            if not is_question:
-                self._arrivals.note()
             if self._transport is not None:
-                self._transport.write(self._arrivals.told() if is_question else _ANSWER)
+                self._transport.write(answer)
+
+    def _answer(self, method: bytes) -> bytes:
+        if method == b"POST":
+            self._arrivals.note()
+            return _ANSWER
+        told = self._arrivals.told()
+        if method == b"DELETE":
+            self._arrivals.begin()
+        return told
 
 
 async def _serve(port: int) -> None:

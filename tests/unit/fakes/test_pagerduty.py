@@ -72,6 +72,12 @@ def test_what_comes_too_often_is_refused_and_not_kept_until_the_window_has_moved
     assert fake.model().throttled == 1
 
 
+def test_each_integration_has_a_limit_of_its_own() -> None:
+    fake = PagerDuty(limit=1)
+    events = [{**_event("trigger"), "routing_key": key} for key in (ROUTING_KEY, ROUTING_KEY[::-1], ROUTING_KEY)]
+    assert [_send(fake, event).status for event in events] == [202, 202, 429]
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
