@@ -15,6 +15,7 @@ from tests.events import event
 from tests.fakes.pagerduty import PagerDutyModel
 from tests.fakes.provider import Received
 from tests.fakes.rootly import RootlyModel
+from tests.fakes.slack import SlackModel
 
 _NAME = re.compile(r"Proof[0-9]{4}")
 _MINUTE = timedelta(minutes=1) // timedelta(microseconds=1)
@@ -88,6 +89,7 @@ class Run:
     deliveries: Iterable[delivery_pb2.Delivery]
     accepted: Mapping[str, Sequence[Received]]
     pagerduty: PagerDutyModel | None = None
+    chat: SlackModel | None = None
     rootly: RootlyModel | None = None
     refusing: frozenset[str] = field(default_factory=frozenset)
 
@@ -103,6 +105,8 @@ def problems_of(run: Run) -> list[str]:
         problems += _wrong_state(
             "rootly", run.history, [(_name(each.summary), each.is_open) for each in run.rootly.alerts]
         )
+    if run.chat is not None:
+        problems += _wrong_threads(run.chat)
     return problems
 
 
@@ -169,6 +173,16 @@ def _wrong_state(provider: str, history: History, opened: Sequence[tuple[str, bo
             if counts[name] != history.episodes[name]
         ]
     )
+
+
+def _wrong_threads(chat: SlackModel) -> list[str]:
+    """Return where a message answers one that tells about another alert."""
+    names = {each.ts: _name(each.words) for each in chat.messages}
+    return [
+        f"slack: {_name(each.words)} is told in the thread of {names[each.thread_ts]}"
+        for each in chat.messages
+        if each.thread_ts and names[each.thread_ts] != _name(each.words)
+    ]
 
 
 def _name(text: Any) -> str:

@@ -88,13 +88,14 @@ class Providers:
 
         self.pagerduty = served(PagerDuty(limit=1_000_000), 1)
         self.rootly = served(Rootly(limit=1_000_000), 2)
+        self.chat = served(channel(), 6)
         self.by_target = {
             "pagerduty": self.pagerduty,
             "slack": served(channel(), 3),
             "rootly": served(Rootly(limit=1_000_000), 4),
             _REFUSING: served(channel(), 5),
             "rootly-api": self.rootly,
-            "slack-thread": served(channel(), 6),
+            "slack-thread": self.chat,
         }
         self.targets = [each for each in map(self._target, self.by_target) if takes(each)]
         self.by_target = {each["name"]: self.by_target[each["name"]] for each in self.targets}
@@ -186,6 +187,7 @@ def _round(
         deliveries=replicas[0].deliveries(),
         accepted={name: server.accepted for name, server in providers.by_target.items()},
         pagerduty=providers.pagerduty.model(),
+        chat=providers.chat.model() if "slack-thread" in providers.by_target else None,
         rootly=providers.rootly.model() if "rootly-api" in providers.by_target else None,
         refusing=frozenset({_REFUSING}),
     )

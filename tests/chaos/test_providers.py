@@ -12,8 +12,10 @@ from tests.chaos.providers import run_round
 from tests.fakes import pagerduty
 from tests.fakes.pagerduty import PagerDuty
 from tests.fakes.provider import Faults, Received, Request, Response
+from tests.fakes.slack import Message, SlackModel
 
 _SEED = 20_261_128
+_NAMES = ("Proof0001", "Proof0002")
 
 
 @pytest.mark.slow
@@ -99,6 +101,16 @@ def test_keys_that_differ_between_attempts_are_found_out() -> None:
     assert "pagerduty: Proof0000 is open 2 times" in problems_of(firing)
 
 
+def test_an_answer_belongs_into_the_thread_of_its_alert() -> None:
+    first = Message(channel="C", ts="1.0", words="Proof0001 fires")
+    right, wrong = (Message(channel="C", ts="2.0", thread_ts="1.0", words=f"{name} ended") for name in _NAMES)
+    run = _played(history_of(1, seed=3), lambda taken: taken)
+    assert not problems_of(replace(run, chat=SlackModel(messages=[first, right])))
+    assert problems_of(replace(run, chat=SlackModel(messages=[first, wrong]))) == [
+        "slack: Proof0002 is told in the thread of Proof0001"
+    ]
+
+
 @pytest.mark.parametrize(
     ("state", "said"), [(delivery_pb2.DELIVERY_STATE_PENDING, "PENDING"), (delivery_pb2.DELIVERY_STATE_DEAD, "DEAD")]
 )
@@ -125,7 +137,10 @@ def _played(history: History, change: Callable[[Took], Took], fake: PagerDuty | 
         for each in events
     }
     taken = change(
-        [Received(key=key, path=pagerduty.PATH, at=0.0, status=202, body=body) for key, body in bodies.items()]
+        [
+            Received(key=key, path=pagerduty.PATH, at=0.0, status=202, is_accepted=True, body=body)
+            for key, body in bodies.items()
+        ]
     )
     fake = fake or PagerDuty(limit=1000)
     answers: Sequence[Response] = [

@@ -48,11 +48,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """What is answered: a text, or JSON."""
+    """What is answered: a text, or JSON. With *is_refusal* nothing was taken, whatever the status."""
 
     status: int
     body: str | dict[str, Any] = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    is_refusal: bool = False
 
 
 class Provider(Protocol):
@@ -91,18 +92,17 @@ class Faults:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
-    """What came of one request: ``status`` is what the fake said, 0 when it never saw it."""
+    """What came of one request: ``status`` is what the fake said, 0 when it never saw it.
+
+    ``is_accepted`` says whether the provider took something, whatever its sender heard.
+    """
 
     key: str
     path: str
     at: float
     status: int
+    is_accepted: bool
     body: str = field(repr=False)
-
-    @property
-    def is_accepted(self) -> bool:
-        """Whether the provider took it, whatever its sender heard."""
-        return 200 <= self.status < 300
 
 
 class ProviderServer:
@@ -189,27 +189,30 @@ class ProviderServer:
         faults, roll = self._faults, self._random.random()
         await asyncio.sleep(self._random.random() * faults.delay_s)
         if (roll := roll - faults.silent) < 0:
-            self._note(request, 0)
+            self._note(request)
             await self._never.wait()
         if (roll := roll - faults.resets_before) < 0:
-            self._note(request, 0)
+            self._note(request)
             return None
         if (roll := roll - faults.errors) < 0:
-            self._note(request, 0)
+            self._note(request)
             return Response(status=self._random.choice([500, 502, 503]), body="<html>try later</html>")
         response = self._provider.answer(request)
-        self._note(request, response.status)
+        self._note(request, response)
         if (roll := roll - faults.late) < 0:
             await self._never.wait()
         return None if roll - faults.resets_after < 0 else response
 
-    def _note(self, request: Request, status: int) -> None:
+    def _note(self, request: Request, response: Response | None = None) -> None:
+        status = 0 if response is None else response.status
+        is_refusal = request.method == "GET" or response is None or response.is_refusal
         self._received.append(
             Received(
                 key=request.headers.get("webhook-id", ""),
                 path=request.path,
                 at=request.at,
                 status=status,
+                is_accepted=200 <= status < 300 and not is_refusal,
                 body=request.body.decode("utf-8", "replace"),
             )
         )

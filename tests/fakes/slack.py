@@ -88,7 +88,7 @@ class Slack:
         message = request.document
         if problem := self._problem(request, message):
             self._model.invalid.append(problem)
-            return Response(status=200, body={"ok": False, "error": problem})
+            return Response(status=200, body={"ok": False, "error": problem}, is_refusal=True)
         channel = message["channel"]
         if wait_s := self._wait(channel, request.at):
             return Response(

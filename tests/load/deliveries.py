@@ -46,14 +46,15 @@ _LIMIT_S = 300.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """One drain: deliveries per second, and the percent of a core that each part used meanwhile."""
+    """One drain: deliveries per second, and of each part the percent of a core, and the µs of CPU for a delivery."""
 
     publishers: int
     per_s: float
-    cpu: dict[str, float]
+    percent: dict[str, float]
+    micros: dict[str, float]
 
     def __str__(self) -> str:
-        shares = ", ".join(f"{name} {share:.0f} %" for name, share in self.cpu.items())
+        shares = ", ".join(f"{name} {each:.0f} % ({self.micros[name]:.0f} µs)" for name, each in self.percent.items())
         return f"{self.publishers} publishers: {self.per_s:7,.0f} deliveries/s; CPU {shares}"
 
 
@@ -83,7 +84,8 @@ class Bench:
         return Round(
             publishers=count,
             per_s=(arrivals["count"] - 1) / (arrivals["last"] - arrivals["first"]),
-            cpu={name: 100 * (used[name] - before[name]) / took for name in used},
+            percent={name: 100 * (used[name] - before[name]) / took for name in used},
+            micros={name: 1e6 * (used[name] - before[name]) / arrivals["count"] for name in used},
         )
 
     async def _fill(self, deliveries: int) -> None:
@@ -177,6 +179,10 @@ def _measure(rounds: int, deliveries: int) -> list[Round]:
         return found
 
 
+def _medians(found: Sequence[dict[str, float]]) -> dict[str, float]:
+    return {name: round(statistics.median(each[name] for each in found)) for name in found[0]}
+
+
 def main() -> None:
     """Measure, print and write the results."""
     rounds, deliveries = (int(each) for each in [*sys.argv[1:], *("5", "5000")[len(sys.argv) - 1 :]])
@@ -184,10 +190,21 @@ def main() -> None:
     rows = []
     for count in (1, _MOST):
         of_it = [each for each in measured if each.publishers == count]
-        cpu = {name: round(statistics.median(each.cpu[name] for each in of_it)) for name in of_it[0].cpu}
-        rate = round(statistics.median(each.per_s for each in of_it))
-        rows.append({"publishers": count, "deliveries_per_s": rate, "cpu_percent": cpu})
-        sys.stdout.write(f"median {Round(publishers=count, per_s=rate, cpu={**cpu})}\n")
+        middle = Round(
+            publishers=count,
+            per_s=statistics.median(each.per_s for each in of_it),
+            percent=_medians([each.percent for each in of_it]),
+            micros=_medians([each.micros for each in of_it]),
+        )
+        rows.append(
+            {
+                "publishers": count,
+                "deliveries_per_s": round(middle.per_s),
+                "cpu_percent": middle.percent,
+                "cpu_us_per_delivery": middle.micros,
+            }
+        )
+        sys.stdout.write(f"median {middle}\n")
     write("deliveries", rows)
 
 

@@ -11,6 +11,8 @@ import pytest
 
 from tests.fakes.pagerduty import PATH, ROUTING_KEY, PagerDuty
 from tests.fakes.provider import Faults, ProviderServer, serving
+from tests.fakes.rootly import ALERTS, TOKEN, Rootly
+from tests.fakes.slack import CHANNEL, POST_MESSAGE, Slack
 from tests.processes import free_ports, port_is_open, until
 
 _EVENT = {
@@ -56,6 +58,16 @@ def test_a_lost_answer_is_not_a_lost_event(client: httpx.Client, faults: Faults,
         assert _post(client, server) == heard
         assert bool(server.model().incidents) is is_handled
         assert bool(server.accepted) is is_handled
+
+
+def test_what_is_refused_or_only_asked_is_not_accepted(client: httpx.Client) -> None:
+    with serving(Slack()) as chat, serving(Rootly()) as alerts:
+        said = client.post(chat.url + POST_MESSAGE, json={"channel": CHANNEL, "text": "hello"})
+        assert (said.status_code, said.json()["ok"]) == (200, False)
+        assert client.get(alerts.url + ALERTS, headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
+        assert len(chat.received) == len(alerts.received) == 1
+        assert not chat.accepted
+        assert not alerts.accepted
 
 
 def test_faults_come_in_their_shares_and_can_be_healed(client: httpx.Client) -> None:
