@@ -14,7 +14,7 @@ NOT_LOCKED := $(foreach p,protos common client history ingest classifier publish
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-header $(NOT_LOCKED)
 SETUP_STAMP := $(VENV)/.setup
 
-.PHONY: help setup run up demo test check fmt lint types imports proto proto-check locks docs bench bench-quick bench-ingest bench-pipeline bench-queries bench-reports bench-footprint bench-rules bench-docs eval learn contract kill chaos chaos-quick fuzz manifests clean
+.PHONY: help setup run up demo test check fmt lint types imports proto proto-check locks docs bench bench-quick bench-ingest bench-pipeline bench-queries bench-reports bench-deliveries bench-page bench-footprint bench-rules bench-docs eval learn contract kill chaos chaos-quick fuzz manifests clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -95,7 +95,7 @@ clean: ## Remove what was built (not the data)
 docs: $(SETUP_STAMP) ## Write the settings tables into the READMEs
 	$(BIN)/python -m tests.readmes
 
-bench: bench-ingest bench-pipeline bench-footprint bench-rules bench-queries bench-reports ## Measure everything (about an hour; each part also alone)
+bench: bench-ingest bench-pipeline bench-deliveries bench-page bench-footprint bench-rules bench-queries bench-reports ## Measure everything (about an hour; each part also alone)
 
 bench-quick: $(SETUP_STAMP) ## Measure how fast alerts are stored, beside the naive design and the bare statements (50 s)
 	@$(BIN)/python -m tests.load.quick
@@ -105,6 +105,12 @@ bench-ingest: $(SETUP_STAMP) ## Measure alerts acknowledged per second, by webho
 
 bench-pipeline: $(SETUP_STAMP) ## Measure alerts judged and delivered per second, and how a burst drains
 	$(BIN)/python -m tests.load.pipeline $(RATE)
+
+bench-deliveries: $(SETUP_STAMP) ## Measure deliveries per second to a fast receiver, with one and with three publishers (2 minutes)
+	@$(BIN)/python -m tests.load.deliveries $(ROUNDS)
+
+bench-page: $(SETUP_STAMP) ## Measure how soon PagerDuty is told about a webhook (45 s)
+	@$(BIN)/python -m tests.load.first_page $(ALERTS)
 
 bench-footprint: $(SETUP_STAMP) ## Measure memory per process and the time to ready
 	$(BIN)/python -m tests.load.footprint
@@ -135,7 +141,7 @@ contract: $(SETUP_STAMP) ## Replay the legacy contract on both stores and in bot
 kill: $(SETUP_STAMP) ## Kill the process 200 times while alerts are posted, and look for losses (about 8 minutes)
 	$(BIN)/python -m tests.e2e.kill_rounds $(or $(ROUNDS),200)
 
-chaos: $(SETUP_STAMP) ## Prove what is promised: kills, outages, crashes at every step, overload, restarts, ... (an hour; PARTS="outages soak")
+chaos: $(SETUP_STAMP) ## Prove what is promised: kills, outages, crashes at every step, overload, restarts, ... (two hours; PARTS="providers bursts")
 	@$(BIN)/python -m tests.chaos $(PARTS)
 
 chaos-quick: $(SETUP_STAMP) ## Crash PostgreSQL twice under load for 4 s, and look for losses (under 50 s)

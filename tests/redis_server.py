@@ -42,6 +42,11 @@ class RedisServer:
         self._folder = folder
         self._process = self._find()
 
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self._process.pid
+
     def suspend(self) -> None:
         """Let it take connections and bytes, and do nothing."""
         self._process.send_signal(signal.SIGSTOP)
