@@ -144,7 +144,7 @@ class Dispatcher:
 
     def _rooms(self, now: Instant) -> Iterable[Room]:
         for target in self._directory.enabled():
-            room = self._lanes.of(target).room
+            room = self._lanes.of(target).room_at(now)
             if room and self._pauses.end(target.name, now) is None:
                 lease = timedelta(seconds=target.timeout_s) + _LEASE_RESERVE
                 yield Room(
@@ -196,7 +196,8 @@ class Dispatcher:
         while step is None and (wait := await self._limits.acquire(target.name, limits_of(target))):
             now = self._clock.now()
             if later(now, wait) > later(claimed_at, _MAX_WAIT):
-                return _postponed(later(now, wait), "waits: the target's rate limit is reached")
+                lane.resumes_at = later(now, wait)
+                return _postponed(lane.resumes_at, "waits: the target's rate limit is reached")
             await asyncio.sleep(wait.total_seconds())
             step = self._too_late(target, claimed_at)
         if step is None and not lane.breaker.admit():

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import timedelta
 
+from alerthistory_common.alerts import Instant
 from alerthistory_common.breaker import Breaker, BreakerRules, BreakerState
 from alerthistory_publisher.domain.formats.choice import limits_of
 from alerthistory_publisher.domain.outcomes import Outcome
@@ -22,6 +23,8 @@ def breaker_rules(*, open_s: float) -> BreakerRules:
 class Lane:
     """One target's deliveries: at most *concurrency* are sent at a time, and at most *ahead* are claimed.
 
+    ``resumes_at`` is when its rate limits let something through again; what is claimed before would be handed back.
+
     Claiming ahead pays only while answers come quickly: it grows by one with each, and ends with the first that does
     not, because a claim that waits keeps others from it.
     """
@@ -30,13 +33,15 @@ class Lane:
         self.turn = asyncio.Semaphore(concurrency)
         self.breaker = breaker
         self.claimed = 0
+        self.resumes_at = Instant(0)
         self.concurrency = concurrency
         self._most = max(ahead, concurrency)
         self._window = concurrency
 
-    @property
-    def room(self) -> int:
-        """How many more may be claimed: none while the breaker is open, one to see whether the target is back."""
+    def room_at(self, now: Instant) -> int:
+        """Return how many more may be claimed: none before it resumes or while the breaker is open, one to try it."""
+        if now < self.resumes_at:
+            return 0
         match self.breaker.state:
             case BreakerState.OPEN:
                 return 0
