@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql
 
 from alerthistory_common import migrate
 from alerthistory_common.alerts import Instant
-from alerthistory_publisher.adapters.store import due
+from alerthistory_publisher.adapters.store import due, is_beginning, newest
 from alerthistory_publisher.app import MIGRATIONS, SCHEMA
 from alerthistory_publisher.ports import Room
 
@@ -65,3 +65,59 @@ def test_without_the_index_of_the_line_a_claim_is_found_out(connection: Connecti
     _fill(connection)
 
     assert _pages_read(connection) > SLOTS * PAGES_PER_SLOT
+
+
+KEYS = 100
+PAGES_PER_KEY = 6
+
+
+def _prepare_newest(connection: Connection) -> None:
+    """Prepare how beginnings are found, as the store does, with statistics from when there were three rows."""
+    connection.execute("SET plan_cache_mode = force_custom_plan")
+    _fill_delivered(connection, 3)
+    connection.execute("ANALYZE deliveries")
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped.
+    statement = newest([(b"h", "ops")], is_beginning).compile(
+        dialect=dialect, compile_kwargs={"render_postcompile": True}
+    )
+    arrays = iter(("$1::bytea[]", "$2::text[]"))
+    values = {name: next(arrays) if isinstance(each, list) else f"'{each}'" for name, each in statement.params.items()}
+    text = re.sub(r"%\((\w+)\)s(::\w+(\[\])?)?", lambda found: values[found[1]], str(statement))
+    connection.execute(f"PREPARE newest (bytea[], text[]) AS {text}".encode())
+    _keys_found(connection)
+
+
+def _fill_delivered(connection: Connection, count: int) -> None:
+    connection.execute(
+        "INSERT INTO deliveries (event_id, target, fp_hash, fingerprint, alert_name, kind, content, state, attempts,"
+        " ordered_at, give_up_at, due_at, last_result, last_status)"
+        " SELECT n::text, 'ops', decode(md5(n::text), 'hex'), n::text, 'DiskFull', 'fired', '', 'delivered', 0, n, n,"
+        " n, '', 0 FROM generate_series(1, %b) n ON CONFLICT DO NOTHING",
+        (count,),
+    )
+
+
+def _keys_found(connection: Connection) -> int:
+    """Return how many pages were looked at to find the beginnings of some alerts."""
+    hashes = ", ".join(f"decode(md5('{number}'), 'hex')" for number in range(1, KEYS + 1))
+    targets = ", ".join(["'ops'"] * KEYS)
+    asked = f"EXPLAIN (ANALYZE, BUFFERS) EXECUTE newest (ARRAY[{hashes}], ARRAY[{targets}])"
+    plan = "\n".join(line for (line,) in connection.execute(asked.encode()))
+    found = re.search(r"shared hit=(\d+)", plan)
+    assert found is not None, plan
+    return int(found[1])
+
+
+def test_beginnings_are_found_one_by_one_by_statistics_from_when_there_were_few(connection: Connection) -> None:
+    _prepare_newest(connection)
+    _fill_delivered(connection, 20 * WAITING)
+
+    assert _keys_found(connection) < KEYS * PAGES_PER_KEY
+
+
+def test_without_the_index_by_alert_the_beginnings_are_found_out(connection: Connection) -> None:
+    _prepare_newest(connection)
+    connection.execute("DROP INDEX deliveries_by_alert")
+    _fill_delivered(connection, 20 * WAITING)
+
+    assert _keys_found(connection) > KEYS * PAGES_PER_KEY

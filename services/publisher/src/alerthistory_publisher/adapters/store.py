@@ -10,7 +10,6 @@ import structlog
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
-    FromClause,
     LargeBinary,
     Row,
     Select,
@@ -24,6 +23,8 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    text,
+    true,
     update,
     values,
 )
@@ -86,7 +87,7 @@ class SqlDeliveryStore:
                 ordered={(row.event_id, row.target): DeliveryState(row.state) for row in same},
                 beginnings={
                     names[row.fp_hash, row.target]: _beginning(row)
-                    for row in await _last(connection, keys, _is_beginning)
+                    for row in await _last(connection, keys, is_beginning)
                 },
             )
 
@@ -206,34 +207,62 @@ async def _last(
     condition: Callable[[ReadOnlyColumnCollection[str, Any]], ColumnElement[bool]],
 ) -> list[Row[Any]]:
     """Return the newest row of each (hash, target) that meets *condition*; deliveries_by_alert finds them."""
+    if connection.dialect.name == "postgresql":
+        # A plan for any values may be from when there were few rows, and read them all.
+        await connection.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
+        return list(await connection.execute(newest(keys, condition)))
     found: list[Row[Any]] = []
     for first in range(0, len(keys), _KEYS_AT_ONCE):
-        wanted, other = _wanted(connection, keys[first : first + _KEYS_AT_ONCE]), deliveries.alias("other")
-        newest = (
-            select(other.c.id)
-            .where(other.c.fp_hash == wanted.c.fp_hash, other.c.target == wanted.c.target, condition(other.c))
-            .order_by(other.c.id.desc())
-            .limit(1)
-            .scalar_subquery()
-        )
-        statement = select(deliveries).select_from(wanted.join(deliveries, deliveries.c.id == newest))
-        found += list(await connection.execute(statement))
+        found += list(await connection.execute(_newest_on_sqlite(keys[first : first + _KEYS_AT_ONCE], condition)))
     return found
 
 
-def _wanted(connection: AsyncConnection, keys: Sequence[tuple[bytes, str]]) -> FromClause:
-    """Return *keys* as a table of hashes and targets; on PostgreSQL of arrays, whose statement is always the same."""
-    if connection.dialect.name == "postgresql":
-        hashes = bindparam(None, [key for key, _ in keys], type_=ARRAY(LargeBinary), unique=True)
-        targets = bindparam(None, [escape(target) for _, target in keys], type_=ARRAY(Text), unique=True)
-        arrays = func.unnest(hashes, targets)
-        return arrays.table_valued(column("fp_hash", LargeBinary), column("target", Text)).render_derived()
-    # SQLite names the columns of a CTE only.
+def newest(
+    keys: Sequence[tuple[bytes, str]],
+    condition: Callable[[ReadOnlyColumnCollection[str, Any]], ColumnElement[bool]],
+) -> Select[Any]:
+    """Select, on PostgreSQL, the newest row of each (hash, target) that meets *condition*.
+
+    The keys come in arrays, so that the statement is always the same. An equal target would let a plan from when there
+    were few rows look at all of a target, for each key.
+    """
+    hashes = bindparam(None, [key for key, _ in keys], type_=ARRAY(LargeBinary), unique=True)
+    targets = bindparam(None, [escape(target) for _, target in keys], type_=ARRAY(Text), unique=True)
+    unnested = func.unnest(hashes, targets)
+    wanted = unnested.table_valued(column("fp_hash", LargeBinary), column("target", Text)).render_derived()
+    last = (
+        select(deliveries)
+        .where(
+            deliveries.c.fp_hash == wanted.c.fp_hash,
+            deliveries.c.target.is_not_distinct_from(wanted.c.target),
+            condition(deliveries.c),
+        )
+        .order_by(deliveries.c.id.desc())
+        .limit(1)
+        .lateral("last")
+    )
+    return select(last).select_from(wanted.join(last, true()))
+
+
+def _newest_on_sqlite(
+    keys: Sequence[tuple[bytes, str]],
+    condition: Callable[[ReadOnlyColumnCollection[str, Any]], ColumnElement[bool]],
+) -> Select[Any]:
+    # SQLite names the columns of a CTE only, and has no lateral joins.
     listed = values(column("fp_hash", LargeBinary), column("target", EscapedText), name="wanted").data(list(keys))
-    return listed.cte("wanted")
+    wanted, other = listed.cte("wanted"), deliveries.alias("other")
+    last = (
+        select(other.c.id)
+        .where(other.c.fp_hash == wanted.c.fp_hash, other.c.target == wanted.c.target, condition(other.c))
+        .order_by(other.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    return select(deliveries).select_from(wanted.join(deliveries, deliveries.c.id == last))
 
 
-def _is_beginning(row: ReadOnlyColumnCollection[str, Any]) -> ColumnElement[bool]:
+def is_beginning(row: ReadOnlyColumnCollection[str, Any]) -> ColumnElement[bool]:
+    """Whether *row* is about a firing."""
     return cast("ColumnElement[bool]", row.kind.in_(_BEGINNINGS))
 
 

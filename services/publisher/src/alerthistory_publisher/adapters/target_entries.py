@@ -208,7 +208,7 @@ def _target(entry: _Entry, source: str, rules: EntryRules, report: _Report) -> T
 def _check_together(entry: _Entry, rules: EntryRules, report: _Report) -> None:
     """Report what is sound alone, and wrong with the rest or by the rules."""
     if not rules.allow_http and urlsplit(entry.url).scheme == "http":
-        report.add("url: http:// is not allowed, everybody on the way could read along: write https://")
+        report.add("url: http:// is not allowed: write https://, or set ALERTHISTORY_PUBLISHER_ALLOW_HTTP=true")
     if entry.routing_key and entry.format != "pagerduty":
         report.add("routing_key is for the format pagerduty only")
     if entry.channel and entry.format != "slack":
