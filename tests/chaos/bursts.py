@@ -56,10 +56,10 @@ REAL = Rates(
     pagerduty_limits=["120 per minute"],
 )
 QUICK = Rates(
-    alerts=100,
-    slack_per_second=20,
-    slack_burst=5,
-    slack_limits=["20 per second"],
+    alerts=60,
+    slack_per_second=10,
+    slack_burst=13,  # What a second allows may come at once.
+    slack_limits=["10 per second"],
     pagerduty_limit=20,
     pagerduty_window_s=1,
     pagerduty_limits=["20 per second"],

@@ -19,6 +19,6 @@ def test_a_burst_is_delivered_at_the_rates_that_providers_take() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_without_the_rates_pauses_are_not_kept() -> None:
-    outcome = burst(replace(QUICK, alerts=15), is_limited=False)
+    outcome = burst(replace(QUICK, alerts=30), is_limited=False)
     assert outcome.violations
     assert outcome.delivered == 2 * outcome.alerts, "what was throttled is sent again"

@@ -15,7 +15,7 @@ from alerthistory_common.alerts import Instant
 from alerthistory_publisher.__main__ import main
 from alerthistory_publisher.adapters import store
 from alerthistory_publisher.adapters.tables import deliveries
-from alerthistory_publisher.application import dispatch
+from alerthistory_publisher.application import dispatch, lanes
 from alerthistory_publisher.application.lanes import Lane
 from alerthistory_publisher.domain import outcomes
 from alerthistory_publisher.domain.outcomes import Answer, Outcome, Result
@@ -60,7 +60,7 @@ VARIANTS: Mapping[str, Sequence[tuple[Any, str, Any]]] = {
     "unordered": [(store, "due", unordered)],
     "unfenced": [(store, "_record", unfenced)],
     "careless": [(outcomes, "outcome_of", careless), (dispatch, "outcome_of", careless)],
-    "shared-lane": [(dispatch, "Lane", shared_lane)],
+    "shared-lane": [(lanes, "Lane", shared_lane)],
 }
 
 

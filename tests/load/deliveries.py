@@ -106,7 +106,7 @@ class Bench:
             received_at=Instant(now.micros),
         )
         publication = Publication(event=happened, verdict=verdict())
-        return Order(publication=publication, target=_TARGET, ordered_at=now, give_up_at=later(now, _DAY))
+        return Order(publication=publication, target=_TARGET, ordered_at=now, due_at=now, give_up_at=later(now, _DAY))
 
     def _arrivals(self, method: str = "GET") -> dict[str, float]:
         with urlopen(Request(self._url, method=method)) as answer:
