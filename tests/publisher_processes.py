@@ -2,7 +2,6 @@
 
 import json
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,17 +15,13 @@ from alerthistory.publisher.v1 import delivery_pb2
 from alerthistory.publisher.v1 import publisher_service_pb2 as publisher_pb
 from alerthistory_common import alert_codec, migrate
 from alerthistory_common.alerts import AlertEvent
-from alerthistory_publisher.adapters.targets_file import read_targets
 from alerthistory_publisher.app import MIGRATIONS, SCHEMA
-from alerthistory_publisher.domain.targets import InvalidTargetsError
-from alerthistory_publisher.settings import PublisherSettings
 from tests.processes import Program, free_ports, script
 from tests.replicas import Replica
+from tests.suites import LOCAL_TARGETS
 
 _SERVICE = "/alerthistory.publisher.v1.PublisherService/"
 _PAGE = 1000
-# What lets targets be fakes on loopback.
-_SETTINGS = {"allow_http": "true", "allowed_networks": "127.0.0.0/8"}
 # Every change is told, however soon it comes after the one before, and as fast as can be.
 _TARGET_KEYS = {"deduplication_window_s": 0, "rate_limits": []}
 
@@ -114,12 +109,12 @@ def publishers(
 ) -> Iterator[list[PublisherProcess]]:
     """Yield *count* publishers, not yet started, over the migrated *database*, or over one SQLite file without it."""
     file = folder / "targets.yaml"
-    file.write_text(json.dumps({"targets": [{**known(_TARGET_KEYS), **target} for target in targets]}))
+    file.write_text(json.dumps({"targets": [{**_TARGET_KEYS, **target} for target in targets]}))
     common = {
         "ALERTHISTORY_DATA_DIR": str(folder / "data"),
         "ALERTHISTORY_LOG_LEVEL": "warning",
         "ALERTHISTORY_PUBLISHER_TARGETS_FILE": str(file),
-        **loopback_settings(),
+        **LOCAL_TARGETS,
         **(env or {}),
     }
     if database is not None:
@@ -149,37 +144,6 @@ def publishers(
     finally:
         for publisher in made:
             publisher.close()
-
-
-def loopback_settings() -> dict[str, str]:
-    """Return the variables by which targets may be on loopback, without TLS."""
-    return {
-        PublisherSettings.variable(name): value
-        for name, value in _SETTINGS.items()
-        if name in PublisherSettings.model_fields
-    }
-
-
-def takes(target: Mapping[str, Any]) -> bool:
-    """Whether this version knows all keys of *target* and their values."""
-    return not _problems(target)
-
-
-def known(keys: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those of *keys* that a target may have in this version."""
-    said = _problems({"name": "probe", "format": "webhook", "url": "https://receiver.example/", **keys})
-    return {name: value for name, value in keys.items() if f"unknown key {name!r}" not in said}
-
-
-def _problems(target: Mapping[str, Any]) -> str:
-    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-        json.dump({"targets": [target]}, file)
-        file.flush()
-        try:
-            read_targets(Path(file.name))
-        except InvalidTargetsError as error:
-            return "; ".join(error.problems)
-    return ""
 
 
 def _command(variant: str) -> list[str]:

@@ -4,12 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from tests.chaos.bursts import QUICK, burst, can_be_limited
+from tests.chaos.bursts import QUICK, burst
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(180)
-@pytest.mark.skipif(not can_be_limited(), reason="targets have no rate_limits yet")
 def test_a_burst_is_delivered_at_the_rates_that_providers_take() -> None:
     outcome = burst(QUICK)
     assert outcome.is_kept, str(outcome)

@@ -20,7 +20,6 @@ from tests.fakes.provider import serving
 from tests.load.results import write
 from tests.payloads import alert, webhook
 from tests.processes import short_folder, until
-from tests.publisher_processes import known, loopback_settings
 from tests.suites import Suite
 
 _NAME = re.compile(r"Page[0-9]{5}")
@@ -38,11 +37,11 @@ def measure(alerts: int, *, per_second: float) -> list[float]:
             "format": "pagerduty",
             "url": pages.url + pagerduty.PATH,
             "routing_key": pagerduty.ROUTING_KEY,
-            **known({"rate_limits": []}),
+            "rate_limits": [],
         }
         targets = folder / "targets.yaml"
         targets.write_text(json.dumps({"targets": [target]}))
-        env = {"ALERTHISTORY_PUBLISHER_TARGETS_FILE": str(targets), **loopback_settings()}
+        env = {"ALERTHISTORY_PUBLISHER_TARGETS_FILE": str(targets)}
         suite = Suite(folder, env={**env, "ALERTHISTORY_LOG_LEVEL": "warning"})
         stack.enter_context(suite.running())
         client = stack.enter_context(httpx.Client(base_url=suite.url, trust_env=False, verify=False))

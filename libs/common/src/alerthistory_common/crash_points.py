@@ -19,6 +19,7 @@ CrashPoint = Literal[
     "publisher.ordered",
     "publisher.sending",
     "publisher.sent",
+    "publisher.recording",
     "publisher.recorded",
 ]
 CRASH_POINTS: tuple[CrashPoint, ...] = get_args(CrashPoint)

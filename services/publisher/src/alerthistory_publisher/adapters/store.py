@@ -34,6 +34,7 @@ from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from alerthistory_common import bulk
 from alerthistory_common.alerts import AlertEvent, EventKind, Fingerprint, Instant
 from alerthistory_common.columns import EscapedText, escape
+from alerthistory_common.crash_points import reach
 from alerthistory_common.database import Database
 from alerthistory_publisher.adapters import replays
 from alerthistory_publisher.adapters.content import decode, encode
@@ -113,6 +114,8 @@ class SqlDeliveryStore:
 
         async def work(connection: AsyncConnection) -> Advance:
             held = await _record(connection, results) if results else set[int]()
+            if results:
+                reach("publisher.recording")
             claims = [claim for room in rooms for claim in await _claim(connection, room, now)]
             return Advance(held=held, claims=claims)
 
