@@ -27,6 +27,7 @@ from alerthistory_publisher.application.lanes import Lanes, breaker_rules
 from alerthistory_publisher.application.pauses import Pauses
 from alerthistory_publisher.application.targets import TargetDirectory
 from alerthistory_publisher.application.upkeep import Upkeep
+from alerthistory_publisher.domain.decisions import Beginning
 from alerthistory_publisher.domain.deliveries import (
     Claim,
     Delivery,
@@ -344,3 +345,71 @@ async def test_young_deliveries_stay(store: SqlDeliveryStore) -> None:
     await store.order([order("2")])
 
     assert await store.delete_before(FIRED_AT, 10) == 0
+
+
+def held(event_id: str, *, until: Instant) -> Order:
+    return replace(order(event_id), due_at=until, decision="deduplication_window: told a moment ago")
+
+
+def end(event_id: str, *, supersedes: int | None = None) -> Order:
+    over = order(event_id)
+    told = Publication(event=event(event_id=event_id, fingerprint=Fingerprint("a"), kind=EventKind.RESOLVED))
+    state = DeliveryState.PENDING if supersedes is None else DeliveryState.SUPERSEDED
+    return replace(over, publication=told, state=state, supersedes=supersedes, decision="beginning: it ended before")
+
+
+async def states(store: SqlDeliveryStore) -> list[DeliveryState]:
+    return [each.state for each in await store.list_page(DeliveryFilter(), limit=9, before=None)]
+
+
+async def beginning(store: SqlDeliveryStore) -> Beginning:
+    told = end("?").publication.event
+    return (await store.past([(told, "ops")])).beginnings[told.fingerprint, "ops"]
+
+
+async def test_what_nobody_has_had_is_superseded_with_its_end(store: SqlDeliveryStore) -> None:
+    until = later(FIRED_AT, timedelta(minutes=5))
+    await store.order([held("1", until=until)])
+    found = await beginning(store)
+    assert (found.is_held, found.due_at) == (True, until)
+    assert await claim(store) == []
+    await store.order([end("2", supersedes=found.delivery_id)])
+    assert await states(store) == [DeliveryState.SUPERSEDED] * 2
+    assert await claim(store, now=until) == []
+    assert (await beginning(store)).due_at == until
+
+
+async def test_the_end_of_what_a_worker_has_had_is_told_after_it(store: SqlDeliveryStore) -> None:
+    until = later(FIRED_AT, timedelta(minutes=5))
+    await store.order([held("1", until=until)])
+    found = await beginning(store)
+    (taken,) = await claim(store, now=until)
+    assert not (await beginning(store)).is_held
+    await store.order([end("2", supersedes=found.delivery_id)])
+    assert await states(store) == [DeliveryState.PENDING] * 2
+    assert await claim(store, now=until) == []
+    await record(store, taken, DONE)
+    assert [each.publication.event.event_id for each in await claim(store, now=until)] == ["2"]
+
+
+async def test_an_end_knows_what_its_beginning_made_at_the_receiver(store: SqlDeliveryStore) -> None:
+    room = Room(target="ops", slots=8, leased_until=later(FIRED_AT, LEASE), is_threaded=True)
+    await store.order([order("1"), end("2"), order("3", fingerprint="b")])
+    for each in (await store.advance((), [room], now=FIRED_AT)).claims:
+        assert each.thread == ""
+        await record(store, each, replace(DONE, receipt=f"ts-{each.publication.event.event_id}"))
+    (told,) = (await store.advance((), [room], now=FIRED_AT)).claims
+    assert (told.publication.event.event_id, told.thread) == ("2", "ts-1")
+
+
+async def test_a_claim_that_is_handed_back_is_no_attempt_and_fences_all_the_same(store: SqlDeliveryStore) -> None:
+    await store.order([order()])
+    (first,) = await claim(store)
+    waits = Step(
+        state=DeliveryState.PENDING, outcome=Outcome.TRANSIENT, result="waits", due_at=FIRED_AT, is_attempt=False
+    )
+    assert await record(store, first, waits)
+    (second,) = await claim(store)
+    assert (second.attempt, second.fence) == (1, 2)
+    assert not await record(store, first, DONE)
+    assert await record(store, second, DONE)
