@@ -118,6 +118,22 @@ async def test_a_target_that_fails_is_left_alone_and_nothing_is_lost(bench: Benc
         assert await publisher.deliveries(state=delivery_pb2.DELIVERY_STATE_DEAD) == []
 
 
+async def test_what_is_claimed_already_waits_too_when_the_breaker_opens(bench: Bench, ops: Receiver) -> None:
+    bench.configure({"name": "ops", "url": ops.url})
+    async with bench.publisher(target_concurrency=1, breaker_open_s=60) as publisher:
+        await publish(publisher, 60)
+        await publisher.delivered(60)
+        ops.usual = lambda _: Reply(status=503)
+        await publish(publisher, 60, first=60)
+
+        async def is_open() -> bool:
+            stats = await publisher.service.GetStats(publisher_service_pb2.GetStatsRequest(), timeout=10)
+            return stats.targets[0].breaker_state == OPEN
+
+        await eventually(is_open, saying="the breaker is open")
+    assert 10 <= len(ops.requests) - 60 <= 20
+
+
 async def test_a_target_that_refuses_some_is_not_left_alone(bench: Bench, ops: Receiver) -> None:
     bench.configure({"name": "ops", "url": ops.url, "concurrency": 1})
     ops.script.extend(Reply(status=400) for _ in range(20))
