@@ -398,8 +398,20 @@ async def test_an_end_knows_what_its_beginning_made_at_the_receiver(store: SqlDe
     for each in (await store.advance((), [room], now=FIRED_AT)).claims:
         assert each.thread == ""
         await record(store, each, replace(DONE, receipt=f"ts-{each.publication.event.event_id}"))
+    await store.order([order("4")])
     (told,) = (await store.advance((), [room], now=FIRED_AT)).claims
     assert (told.publication.event.event_id, told.thread) == ("2", "ts-1")
+
+
+async def test_an_end_is_not_put_under_an_earlier_beginning(store: SqlDeliveryStore) -> None:
+    room = Room(target="ops", slots=8, leased_until=later(FIRED_AT, LEASE), is_threaded=True)
+    dead = Step(state=DeliveryState.DEAD, outcome=Outcome.PERMANENT, result="HTTP 400", status=400)
+    await store.order([order("1"), end("2"), order("3"), end("4")])
+    for step in (replace(DONE, receipt="ts-1"), DONE, dead):
+        (each,) = (await store.advance((), [room], now=FIRED_AT)).claims
+        await record(store, each, step)
+    (told,) = (await store.advance((), [room], now=FIRED_AT)).claims
+    assert (told.publication.event.event_id, told.thread) == ("4", "")
 
 
 async def test_a_claim_that_is_handed_back_is_no_attempt_and_fences_all_the_same(store: SqlDeliveryStore) -> None:

@@ -269,8 +269,8 @@ def is_beginning(row: ReadOnlyColumnCollection[str, Any]) -> ColumnElement[bool]
     return cast("ColumnElement[bool]", row.kind.in_(_BEGINNINGS))
 
 
-def _is_acknowledged_beginning(row: ReadOnlyColumnCollection[str, Any]) -> ColumnElement[bool]:
-    return and_(row.kind.in_(_BEGINNINGS), row.receipt != "")
+def _is_ended_beginning(row: ReadOnlyColumnCollection[str, Any]) -> ColumnElement[bool]:
+    return and_(row.kind.in_(_BEGINNINGS), row.state.in_([DeliveryState.DELIVERED.value, DeliveryState.DEAD.value]))
 
 
 async def _supersede(connection: AsyncConnection, orders: Sequence[Order]) -> set[int]:
@@ -352,7 +352,7 @@ async def _claim(connection: AsyncConnection, room: Room, now: Instant) -> list[
 async def _threads(connection: AsyncConnection, rows: Sequence[Row[Any]]) -> dict[bytes, str]:
     """Return the receipt of the beginning, by the alert's hash, for those of *rows* that tell of an end."""
     keys = [(row.fp_hash, row.target) for row in rows if row.kind not in _BEGINNINGS]
-    return {row.fp_hash: row.receipt for row in await _last(connection, keys, _is_acknowledged_beginning)}
+    return {row.fp_hash: row.receipt for row in await _last(connection, keys, _is_ended_beginning)}
 
 
 def due(room: Room, now: Instant) -> Select[tuple[int]]:
