@@ -15,6 +15,8 @@ import msgspec
 from lightkube.config.kubeconfig import KubeConfig, SingleConfig
 from lightkube.config.models import Cluster, User
 
+from tests.fakes.connections import listening
+
 TOKEN = "t0ken-1"
 
 
@@ -272,23 +274,8 @@ class KubernetesApi:
 async def kubernetes_api() -> AsyncIterator[KubernetesApi]:
     """Yield a server on a free port; leaving ends it and its watches."""
     running = KubernetesApi()
-    connections: set[asyncio.Task[None]] = set()
-
-    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.get_running_loop().create_task(running.serve(reader, writer))
-        connections.add(task)
-        task.add_done_callback(connections.discard)
-
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
-    running.port = server.sockets[0].getsockname()[1]
-    try:
+    async with listening(running.serve) as running.port:
         yield running
-    finally:
-        server.close()
-        for task in list(connections):
-            task.cancel()
-        await asyncio.gather(*connections, return_exceptions=True)
-        await server.wait_closed()
 
 
 def status_document(code: int, reason: str) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.fakes.connections import listening
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
@@ -81,23 +83,8 @@ class Receiver:
 async def receiver() -> AsyncIterator[Receiver]:
     """Yield a receiver on a free port; leaving ends it and whatever hangs in it."""
     running = Receiver()
-    connections: set[asyncio.Task[None]] = set()
-
-    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.get_running_loop().create_task(running.serve(reader, writer))
-        connections.add(task)
-        task.add_done_callback(connections.discard)
-
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
-    running.port = server.sockets[0].getsockname()[1]
-    try:
+    async with listening(running.serve) as running.port:
         yield running
-    finally:
-        server.close()
-        for task in list(connections):
-            task.cancel()
-        await asyncio.gather(*connections, return_exceptions=True)
-        await server.wait_closed()
 
 
 async def _read(reader: asyncio.StreamReader) -> Request:

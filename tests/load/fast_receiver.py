@@ -8,10 +8,11 @@ import asyncio
 import json
 import sys
 import time
+from abc import abstractmethod
 
 import uvloop
 
-_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 class Arrivals:
@@ -37,10 +38,9 @@ class Arrivals:
 
 
 class Connection(asyncio.Protocol):
-    """One connection, kept as long as its sender wants."""
+    """One connection, kept as long as its sender wants; every request is answered at once."""
 
-    def __init__(self, arrivals: Arrivals) -> None:
-        self._arrivals = arrivals
+    def __init__(self) -> None:
         self._held = b""
         self._transport: asyncio.Transport | None = None
 
@@ -53,18 +53,31 @@ class Connection(asyncio.Protocol):
         self._held += data
         while (end := self._held.find(b"\r\n\r\n")) >= 0:
             _, _, after = self._held[:end].lower().partition(b"content-length:")
-            length = int(after.split(b"\r\n", 1)[0] or b"0")
-            if len(self._held) < end + 4 + length:
+            size = end + 4 + int(after.split(b"\r\n", 1)[0] or b"0")
+            if len(self._held) < size:
                 return
-            answer = self._answer(self._held.split(b" ", 1)[0])
-            self._held = self._held[end + 4 + length :]
+            answer = self.answer(self._held.split(b" ", 1)[0], self._held[end + 4 : size])
+            self._held = self._held[size:]
             if self._transport is not None:
                 self._transport.write(answer)
 
-    def _answer(self, method: bytes) -> bytes:
+    @abstractmethod
+    def answer(self, method: bytes, body: bytes) -> bytes:
+        """Return the answer to a request."""
+
+
+class Counted(Connection):
+    """A connection on which posts are counted."""
+
+    def __init__(self, arrivals: Arrivals) -> None:
+        super().__init__()
+        self._arrivals = arrivals
+
+    def answer(self, method: bytes, body: bytes) -> bytes:
+        """Count a post; tell the count to who asks for it."""
         if method == b"POST":
             self._arrivals.note()
-            return _ANSWER
+            return ANSWER
         told = self._arrivals.told()
         if method == b"DELETE":
             self._arrivals.begin()
@@ -73,7 +86,7 @@ class Connection(asyncio.Protocol):
 
 async def _serve(port: int) -> None:
     arrivals = Arrivals()
-    server = await asyncio.get_running_loop().create_server(lambda: Connection(arrivals), "127.0.0.1", port)
+    server = await asyncio.get_running_loop().create_server(lambda: Counted(arrivals), "127.0.0.1", port)
     async with server:
         await server.serve_forever()
 

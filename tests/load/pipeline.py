@@ -21,6 +21,7 @@ from urllib.request import urlopen
 import uvloop
 
 from tests.databases import new_database, postgres_server
+from tests.load.fast_receiver import ANSWER, Connection
 from tests.load.posting import Load
 from tests.load.results import write
 from tests.processes import short_folder
@@ -28,7 +29,6 @@ from tests.suites import Suite
 
 _PER_WEBHOOK = 10
 _CONNECTIONS = 32
-_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 _DRAIN_LIMIT_S = 300.0
 _STAGES = {"classifier": "alerthistory_classifier_verdicts_total", "publisher": "alerthistory_publisher_events_total"}
 
@@ -51,30 +51,17 @@ class Row:
     cpu_s: dict[str, float]
 
 
-class Receiver(asyncio.Protocol):
+class Receiver(Connection):
     """One connection of a receiver that answers at once and notes when each alert came."""
 
     def __init__(self, arrivals: dict[int, float]) -> None:
+        super().__init__()
         self._arrivals = arrivals
-        self._held = b""
-        self._transport: asyncio.Transport | None = None
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember where to answer."""
-        self._transport = transport  # type: ignore[assignment]  # A TCP server makes transports that write.
-
-    def data_received(self, data: bytes) -> None:
-        """Answer every request that is complete."""
-        self._held += data
-        while (end := self._held.find(b"\r\n\r\n")) >= 0:
-            head = self._held[:end].lower()
-            length = int(head.split(b"content-length:", 1)[1].split(b"\r\n", 1)[0])
-            if len(self._held) < end + 4 + length:
-                return
-            self._note(self._held[end + 4 : end + 4 + length])
-            self._held = self._held[end + 4 + length :]
-            if self._transport is not None:
-                self._transport.write(_ANSWER)
+    def answer(self, method: bytes, body: bytes) -> bytes:
+        """Note the alert."""
+        self._note(body)
+        return ANSWER
 
     def _note(self, body: bytes) -> None:
         found = body.index(b"f1f2f3f4") + 8
