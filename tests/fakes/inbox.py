@@ -60,8 +60,11 @@ class Inbox:
 
 
 def write_targets(file: Path, **inboxes: Inbox) -> Path:
-    """Write a targets file with the inboxes under their names, and return its path."""
-    targets = [{"name": name, "format": "webhook", "url": inbox.url} for name, inbox in inboxes.items()]
+    """Write a targets file with the inboxes under their names, and return its path. They hear of every change at once."""
+    targets = [
+        {"name": name, "format": "webhook", "url": inbox.url, "deduplication_window_s": 0}
+        for name, inbox in inboxes.items()
+    ]
     file.write_text(json.dumps({"targets": targets}))  # JSON is YAML.
     return file
 
