@@ -60,7 +60,7 @@ class Inbox:
 
 
 def write_targets(file: Path, **inboxes: Inbox) -> Path:
-    """Write a targets file with the inboxes under their names, and return its path. They hear of every change at once."""
+    """Write a targets file with the inboxes under their names, who hear of every change at once; return its path."""
     targets = [
         {"name": name, "format": "webhook", "url": inbox.url, "deduplication_window_s": 0}
         for name, inbox in inboxes.items()
