@@ -53,7 +53,7 @@ REAL = Rates(
     slack_limits=["1 per second"],
     pagerduty_limit=120,
     pagerduty_window_s=60,
-    pagerduty_limits=["120 per minute"],
+    pagerduty_limits=["120 per 61 second"],
 )
 QUICK = Rates(
     alerts=60,
